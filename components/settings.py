@@ -1,0 +1,341 @@
+"""The border: a stack's configuration becomes typed, frozen settings, or one clear message per mistake.
+
+Defaults live here. A stack file holds only what differs. Secrets never enter: each is a configuration key of its own, read
+by `require_secret` where it is used (a secret nested in an object would come out of Pulumi's configuration as plain text).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import date
+from difflib import get_close_matches
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from components.errors import ConfigurationError
+
+
+def _matching(pattern: str, rule: str) -> AfterValidator:
+    """A constraint on text that says its rule in words instead of showing a regular expression."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise PydanticCustomError("rule", "{rule}", {"rule": rule})
+        return value
+
+    return AfterValidator(check)
+
+
+Preset = Literal["small", "medium", "large"]
+Percentage = Annotated[float, Field(ge=0, le=100)]
+RetentionDays = Annotated[int, Field(ge=1, le=3650)]
+"""Days that a store keeps its data. Finite by design: blob storage that nobody empties is a bill that only grows."""
+VolumeGi = Annotated[int, Field(ge=1, le=16384)]
+Replicas = Annotated[int, Field(ge=1, le=100)]
+DnsLabel = Annotated[
+    str,
+    _matching(
+        r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "must be a DNS label: 1 to 63 lower-case letters, digits or hyphens, no hyphen at an end"
+    ),
+]
+ChartVersion = Annotated[str, _matching(r"\d+\.\d+\.\d+", "must be an exact version such as 2.26.2")]
+Email = Annotated[str, _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "must be an e-mail address")]
+HttpsUrl = Annotated[str, _matching(r"https://\S+", "must begin with https://")]
+CalendarDay = Annotated[str, _matching(r"\d{4}-\d{2}-\d{2}", "must be a day such as 2024-04-01")]
+Mirror = Annotated[
+    str,
+    _matching(r"https?://\S+|(?!.*://).+", "must be a folder or an http(s):// address (`helm pull` fills a folder from an OCI registry)"),
+]
+ImageReference = Annotated[
+    str,
+    _matching(
+        r"(?!.*:latest$)[a-z0-9][a-z0-9._-]*(:\d+)?(/[a-z0-9._-]+)*(:[\w][\w.-]*|@sha256:[0-9a-f]{64})",
+        "must be an image with a tag or digest, and not `latest`, of which nobody can say later what ran",
+    ),
+]
+
+
+class Model(BaseModel):
+    """What all settings share: frozen, camelCase on the outside, unknown keys refused, no silent conversion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class ClusterSettings(Model):
+    """Which cluster the stack goes to."""
+
+    kubeconfig: str | None = None
+    """Path of a kubeconfig file, relative to the project. Default: what KUBECONFIG names, else ~/.kube/config."""
+    context: str | None = None
+    """Context inside that file. Default: its current context."""
+
+
+class AcmeSettings(Model):
+    """Certificates from an ACME authority such as Let's Encrypt, proven by HTTP-01 through the mesh gateway."""
+
+    email: Email
+    """Where the authority writes before a certificate expires."""
+    server: HttpsUrl = "https://acme-v02.api.letsencrypt.org/directory"
+
+
+class CertManagerSettings(Model):
+    """The certificate authority of the stack."""
+
+    issuer: Literal["selfSigned", "acme"] = "selfSigned"
+    acme: AcmeSettings | None = None
+
+    @model_validator(mode="after")
+    def _acme_is_described(self) -> CertManagerSettings:
+        if self.issuer == "acme" and self.acme is None:
+            raise ValueError("certManager.issuer is acme: certManager.acme.email must be set")
+        if self.issuer != "acme" and self.acme is not None:
+            raise ValueError(f"certManager.acme is set while certManager.issuer is {self.issuer}: set issuer to acme or remove acme")
+        return self
+
+
+class IstioSettings(Model):
+    """The service mesh."""
+
+    mode: Literal["sidecar", "ambient"] = "sidecar"
+    """`sidecar`: a proxy in every pod. `ambient`: a node proxy, and one waypoint per enrolled namespace for request telemetry."""
+    revision: DnsLabel | None = None
+    """Name of this control plane when several run side by side (canary upgrades). Namespaces are then labelled istio.io/rev."""
+    sampling_percentage: Percentage = 100.0
+    """Share of requests whose trace the mesh starts, in per cent. A trace that a caller already started follows the caller's decision."""
+    gateway_replicas: Replicas = 1
+
+    @model_validator(mode="after")
+    def _default_is_no_name(self) -> IstioSettings:
+        if self.revision == "default":
+            raise ValueError("istio.revision is default: that name means no revision; remove the key")
+        return self
+
+
+class PrometheusSettings(Model):
+    """The metric store."""
+
+    retention_days: RetentionDays = 7
+    volume_gi: VolumeGi = 20
+    out_of_order_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+    """How late a sample may arrive. Batches over OTLP arrive out of order; 0 would drop them."""
+    scrape_interval_seconds: Annotated[int, Field(ge=5, le=300)] = 30
+
+
+class StorageSettings(Model):
+    """Where the blobs of Tempo and Loki live."""
+
+    kind: Literal["azurite"] = "azurite"
+    """`azurite`: the Azure Blob emulator in the cluster, for trying the stack out; its data goes with its volume."""
+    volume_gi: VolumeGi = 10
+
+
+class TempoSettings(Model):
+    """The trace store."""
+
+    mode: Literal["single", "distributed"] = "single"
+    """`single`: one process, documented good to 25-35 MB/s. `distributed`: every part scales by itself."""
+    chart_version: ChartVersion | None = None
+    """Another version of the chart than the lock's default; it must stand in the lock too."""
+    retention_days: RetentionDays = 7
+    volume_gi: VolumeGi = 10
+
+    @model_validator(mode="after")
+    def _three_needs_kafka(self) -> TempoSettings:
+        if self.mode == "distributed" and self.chart_version is not None and int(self.chart_version.split(".")[0]) >= 3:
+            raise ValueError(
+                f"tempo.chartVersion is {self.chart_version}: tempo-distributed 3.x needs Kafka, which this stack does not bring; "
+                "use 2.26.2 (the last without Kafka) or tempo.mode single"
+            )
+        return self
+
+
+class SchemaPeriod(Model):
+    """One period of Loki's schema; only ever append, a changed period makes its data unreadable."""
+
+    start: Annotated[CalendarDay, Field(alias="from")]
+    schema_version: Annotated[Literal["v13"], Field(alias="schema")] = "v13"
+    """v13 with the tsdb index: what structured metadata, and with it OTLP, needs."""
+
+
+class LokiSettings(Model):
+    """The log store."""
+
+    mode: Literal["monolithic", "distributed"] = "monolithic"
+    replicas: Replicas = 1
+    """Processes that hold fresh logs: the monolith's own, or the ingesters of the distributed mode."""
+    replication_factor: Annotated[int, Field(ge=1, le=5)] = 1
+    retention_days: RetentionDays = 7
+    volume_gi: VolumeGi = 10
+    schema_periods: Annotated[tuple[SchemaPeriod, ...], Field(strict=False, min_length=1)] = (
+        SchemaPeriod.model_validate({"from": "2024-04-01"}),
+    )
+
+    @model_validator(mode="after")
+    def _replicas_carry_the_factor(self) -> LokiSettings:
+        if self.replicas < self.replication_factor:
+            raise ValueError(
+                f"loki.replicas is {self.replicas}: replication factor {self.replication_factor} needs at least {self.replication_factor}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _periods_are_dates_in_order(self) -> LokiSettings:
+        starts: list[date] = []
+        for period in self.schema_periods:
+            try:
+                starts.append(date.fromisoformat(period.start))
+            except ValueError:
+                raise ValueError(f"loki.schemaPeriods.from is {period.start}: not a date of the calendar") from None
+        if any(later <= earlier for earlier, later in pairwise(starts)):
+            raise ValueError(
+                f"loki.schemaPeriods is {', '.join(p.start for p in self.schema_periods)}: each period starts after the one before"
+            )
+        return self
+
+
+class OpenTelemetrySettings(Model):
+    """The collector and the auto-instrumentation."""
+
+    collector_replicas: Replicas = 1
+    sampling_percentage: Percentage = 100.0
+    """Share of traces that an application starts by itself, in per cent; one that the mesh started follows the mesh."""
+    go: bool = False
+    """Auto-instrumentation of Go. Its agent is a privileged sidecar that reads other processes through eBPF, so it needs
+    `goExceptionNamespaces`."""
+    go_exception_namespaces: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = ()
+    """Namespaces that may run that privileged sidecar; each is labelled pod-security `privileged`, by name and on purpose."""
+
+    @model_validator(mode="after")
+    def _go_needs_its_exception(self) -> OpenTelemetrySettings:
+        if self.go and not self.go_exception_namespaces:
+            raise ValueError(
+                "opentelemetry.go is true: its sidecar is privileged; name where it may run in opentelemetry.goExceptionNamespaces"
+            )
+        if self.go_exception_namespaces and not self.go:
+            raise ValueError("opentelemetry.goExceptionNamespaces is set while opentelemetry.go is false: nothing would need the exception")
+        return self
+
+
+class AlloySettings(Model):
+    """Log shipping from the pods' standard output."""
+
+    excluded_namespaces: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = ()
+    """Namespaces whose pods are not read at all."""
+
+
+class GrafanaSettings(Model):
+    """The place to look."""
+
+    admin_user: Annotated[str, Field(min_length=1, max_length=64)] = "admin"
+    volume_gi: VolumeGi | None = None
+    """Volume for Grafana's own database. Default: none, as datasources and dashboards are code; dashboards made by hand need it."""
+
+
+class SampleAppSettings(Model):
+    """The demonstration application `rolldice`."""
+
+    image: ImageReference | None = None
+    """Image of the application; without it the sample is not installed. `make sample-image` builds one."""
+
+
+class Settings(Model):
+    """Everything a stack may choose; one attribute per configuration key."""
+
+    preset: Preset = "small"
+    """Size of the whole stack: requests, limits and caches of every container (components/presets.py)."""
+    cluster: ClusterSettings = ClusterSettings()
+    chart_mirror: Mirror | None = None
+    """A folder, or an https:// address, that holds every archive of the lock as `<chart>-<version>.tgz` (`helm pull` fills a folder
+    from an OCI registry). Default: each chart's own repository."""
+    chart_lock: str = "charts.yaml"
+    """Path of the lock: exact version and sha256 of every chart. A mirror with archives of its own brings a lock of its own."""
+    cert_manager: CertManagerSettings = CertManagerSettings()
+    istio: IstioSettings = IstioSettings()
+    prometheus: PrometheusSettings = PrometheusSettings()
+    storage: StorageSettings = StorageSettings()
+    tempo: TempoSettings = TempoSettings()
+    loki: LokiSettings = LokiSettings()
+    opentelemetry: OpenTelemetrySettings = OpenTelemetrySettings()
+    alloy: AlloySettings = AlloySettings()
+    grafana: GrafanaSettings = GrafanaSettings()
+    sample_app: SampleAppSettings = SampleAppSettings()
+
+
+KEYS: tuple[str, ...] = tuple(to_camel(name) for name in Settings.model_fields)
+"""The configuration keys of the project, without the secrets."""
+SECRET_KEYS: tuple[str, ...] = ("grafanaAdminPassword",)
+"""Configuration keys that are secrets: set with `pulumi config set --secret`."""
+
+
+def load() -> Settings:
+    """Settings of the stack that runs. Raises ConfigurationError."""
+    prefix = f"{pulumi.get_project()}:"
+    everything = {**get_config_env(), **CONFIG.get()}
+    config = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
+    return parse({key: _decoded(key, value) for key, value in config.items()})
+
+
+def _decoded(key: str, value: Any) -> Any:
+    """Pulumi hands every value over as text; what the model expects as an object is JSON inside it."""
+    field = next((f for f in Settings.model_fields.values() if f.alias == key), None)
+    if not isinstance(value, str) or field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Model)):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def parse(config: Mapping[str, Any]) -> Settings:
+    """Settings from the configuration keys of a stack (without the project's prefix).
+
+    Raises ConfigurationError with one line for every mistake at once: the path of the key, its value, and the rule.
+    """
+    lines = [f"{key} is not a configuration key{_closest(key)}" for key in sorted(set(config) - set(KEYS) - set(SECRET_KEYS))]
+    lines += [f"{key} is missing: set it with `pulumi config set --secret {key} <value>`" for key in SECRET_KEYS if not config.get(key)]
+    settings = None
+    try:
+        settings = Settings.model_validate({key: value for key, value in config.items() if key in KEYS})
+    except ValidationError as error:
+        lines += [_line(detail) for detail in error.errors(include_url=False)]
+    if settings is None or lines:
+        raise ConfigurationError(lines)
+    return settings
+
+
+def _closest(key: str, known: tuple[str, ...] = KEYS + SECRET_KEYS) -> str:
+    matches = get_close_matches(key, known, n=1)
+    return f"; did you mean {matches[0]}?" if matches else f"; the keys are {', '.join(known)}"
+
+
+def _line(detail: Any) -> str:
+    path = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{path} is not a configuration key{_closest(detail['loc'][-1], _siblings(detail['loc'][:-1]))}"
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    if detail["type"] == "missing":
+        return f"{path} is missing: it must be set"
+    rule = detail["msg"].removeprefix("Input ").replace("String ", "")
+    return f"{path} is {detail['input']!r}: {rule}"
+
+
+def _siblings(path: tuple[Any, ...]) -> tuple[str, ...]:
+    """The keys that may stand beside a misspelt one."""
+    model: Any = Settings
+    for part in path:
+        if isinstance(part, int):
+            continue
+        field = next(f for name, f in model.model_fields.items() if part in (name, f.alias))
+        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
+    return tuple(field.alias or name for name, field in model.model_fields.items())
