@@ -1,0 +1,165 @@
+"""Blob storage for trying the stack out: Azurite, the Azure Blob emulator, so that the stores run the configuration they run in Azure."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+from pulumi import Output, ResourceOptions
+from pulumi_kubernetes import apps, batch, core
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from components.charts import ROOT
+from components.layer import Layer, LayerArgs
+from components.presets import resources
+from components.settings import Settings
+from components.topology import Service, Topology
+
+IMAGE = "mcr.microsoft.com/azure-storage/azurite:3.37.0"
+SCRIPT_IMAGE = "docker.io/library/python:3.13.9-alpine"
+SCRIPT = ROOT / "components" / "scripts" / "create_containers.py"
+ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+"""Azurite's account key, published with Azurite and the same everywhere: it guards nothing, yet travels as any account key does."""
+READY_SECONDS = 180
+JOB = "create-containers"
+
+_HARDENED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+_POD = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def server_spec(settings: Settings, service: Service) -> dict[str, Any]:
+    """Spec of the StatefulSet: one Azurite on one volume."""
+    labels = {"app.kubernetes.io/name": service.name}
+    return {
+        "serviceName": service.name,
+        "replicas": 1,
+        "selector": {"matchLabels": labels},
+        "template": {
+            "metadata": {"labels": labels},
+            "spec": {
+                "automountServiceAccountToken": False,
+                "enableServiceLinks": False,
+                "securityContext": _POD,
+                "containers": [
+                    {
+                        "name": "azurite",
+                        "image": IMAGE,
+                        # the stores' SDKs speak newer API versions than an emulator knows
+                        "command": ["azurite-blob"],
+                        "args": [
+                            "--blobHost=0.0.0.0",
+                            f"--blobPort={service.port}",
+                            "--location=/data",
+                            "--loose",
+                            "--skipApiVersionCheck",
+                            "--disableTelemetry",
+                        ],
+                        "ports": [{"name": "blob", "containerPort": service.port}],
+                        "readinessProbe": {"tcpSocket": {"port": "blob"}, "periodSeconds": 2},
+                        "resources": resources("azurite", settings.preset),
+                        "securityContext": _HARDENED,
+                        "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "tmp", "mountPath": "/tmp"}],
+                    }
+                ],
+                "volumes": [{"name": "tmp", "emptyDir": {}}],
+            },
+        },
+        "volumeClaimTemplates": [
+            {
+                "metadata": {"name": "data"},
+                "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": f"{settings.storage.volume_gi}Gi"}}},
+            }
+        ],
+    }
+
+
+def job_spec(settings: Settings, topology: Topology, script: str) -> dict[str, Any]:
+    """Spec of the Job that creates the blob containers: neither store does, and Tempo exits without its own."""
+    stores = (topology.tempo_blobs, topology.loki_blobs)
+    environment = {
+        "BLOB_ENDPOINT": blob_endpoint(stores[0].account, topology.azurite),
+        "ACCOUNT_NAME": stores[0].account,
+        "CONTAINERS": ",".join(store.container for store in stores),
+        "TIMEOUT_SECONDS": str(READY_SECONDS),
+    }
+    return {
+        "backoffLimit": 3,
+        "activeDeadlineSeconds": READY_SECONDS * 2,
+        "template": {
+            "metadata": {"labels": {"app.kubernetes.io/name": JOB}},
+            "spec": {
+                "automountServiceAccountToken": False,
+                "enableServiceLinks": False,
+                "restartPolicy": "OnFailure",
+                "securityContext": _POD,
+                "containers": [
+                    {
+                        "name": JOB,
+                        "image": SCRIPT_IMAGE,
+                        "command": ["python", f"/scripts/{SCRIPT.name}"],
+                        "env": [
+                            *({"name": name, "value": value} for name, value in environment.items()),
+                            {"name": "ACCOUNT_KEY", "valueFrom": {"secretKeyRef": topology.azurite_key.reference}},
+                        ],
+                        "resources": resources("gate", settings.preset),
+                        "securityContext": _HARDENED,
+                        "volumeMounts": [{"name": "scripts", "mountPath": "/scripts"}],
+                    }
+                ],
+                "volumes": [{"name": "scripts", "configMap": {"name": script}}],
+            },
+        },
+    }
+
+
+def blob_endpoint(account: str, service: Service) -> str:
+    """Azurite's address of one account: path style, no slash at the end, or the SDKs sign another path than they ask for."""
+    return f"{service.url}/{account}"
+
+
+class Azurite(Layer):
+    """Azurite with the stores' containers. Whoever depends on this layer finds its container there."""
+
+    token = "storage:Azurite"
+    account_key: Output[str]
+
+    def __init__(self, name: str, args: LayerArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__(name, args, opts)
+        service, key = args.topology.azurite, args.topology.azurite_key
+        self.account_key = Output.secret(ACCOUNT_KEY)
+        namespace = self._namespace(service.namespace)
+        metadata = ObjectMetaArgs(name=service.name, namespace=service.namespace)
+        core.v1.Service(
+            service.name,
+            metadata=metadata,
+            spec={
+                "selector": {"app.kubernetes.io/name": service.name},
+                "ports": [{"name": "blob", "port": service.port, "targetPort": "blob", "appProtocol": "http"}],
+            },
+            opts=self._child(namespace),
+        )
+        apps.v1.StatefulSet(service.name, metadata=metadata, spec=server_spec(args.settings, service), opts=self._child(namespace))
+        secret = core.v1.Secret(
+            key.name,
+            metadata=ObjectMetaArgs(name=key.name, namespace=key.namespace),
+            string_data={key.key: self.account_key},
+            opts=self._child(namespace),
+        )
+        # the script's name holds its digest, so that another script is another Job
+        text = SCRIPT.read_text()
+        script = f"{JOB}-{sha256(text.encode()).hexdigest()[:8]}"
+        config = core.v1.ConfigMap(
+            JOB, metadata=ObjectMetaArgs(name=script, namespace=service.namespace), data={SCRIPT.name: text}, opts=self._child(namespace)
+        )
+        # it starts together with Azurite and tries until Azurite answers: nobody waits for pods twice
+        batch.v1.Job(
+            JOB,
+            metadata=ObjectMetaArgs(name=JOB, namespace=service.namespace),
+            spec=job_spec(args.settings, args.topology, script),
+            opts=self._child(secret, config, delete_before_replace=True),
+        )
+        self.register_outputs({"endpoint": blob_endpoint(args.topology.tempo_blobs.account, service)})

@@ -1,0 +1,142 @@
+"""The certificate authority: cert-manager, proof that its webhook answers, and the ClusterIssuer everyone uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pulumi import ResourceOptions
+from pulumi_kubernetes import batch, core, networking, rbac
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from components.charts import values_file
+from components.layer import Layer, LayerArgs
+from components.merge import merge
+from components.presets import resources
+from components.settings import CertManagerSettings, Settings
+from components.topology import Topology
+
+GATE = "cert-manager-gate"
+GATE_IMAGE = "quay.io/jetstack/cert-manager-startupapicheck"
+GATE_SECONDS = 300
+INGRESS_CLASS = "istio"
+"""Ingress class that istiod serves through the mesh gateway: how ACME's HTTP-01 challenge gets in."""
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    """Helm values of the chart cert-manager."""
+    preset = settings.preset
+    derived = {
+        "resources": resources("cert-manager", preset),
+        "webhook": {"resources": resources("cert-manager-webhook", preset)},
+        "cainjector": {"resources": resources("cert-manager-cainjector", preset)},
+    }
+    return merge(values_file("cert-manager"), derived)
+
+
+def issuer_spec(settings: CertManagerSettings) -> dict[str, Any]:
+    """Spec of the ClusterIssuer: a self-signed root, or ACME with HTTP-01 through the mesh gateway."""
+    if settings.acme is None:
+        return {"selfSigned": {}}
+    return {
+        "acme": {
+            "email": settings.acme.email,
+            "server": settings.acme.server,
+            "privateKeySecretRef": {"name": "acme-account"},
+            "solvers": [
+                {
+                    "http01": {
+                        "ingress": {
+                            "ingressClassName": INGRESS_CLASS,
+                            # the authority talks plain HTTP to the solver: a sidecar in STRICT mode would refuse it
+                            "podTemplate": {"metadata": {"labels": {"sidecar.istio.io/inject": "false"}}},
+                        }
+                    }
+                }
+            ],
+        }
+    }
+
+
+class CertManager(Layer):
+    """cert-manager with its issuer. Whoever depends on this layer may create Certificates at once."""
+
+    token = "certificates:CertManager"
+
+    def __init__(self, name: str, args: LayerArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__(name, args, opts)
+        release = args.topology.releases.cert_manager
+        self.namespace = self._namespace(release.namespace)
+        self.release = self._release(release, values(args.settings), self.namespace)
+        gate = self._gate(args.topology, args.settings)
+        self.issuer = self._custom(
+            "cert-manager.io/v1",
+            "ClusterIssuer",
+            args.topology.issuer,
+            None,
+            issuer_spec(args.settings.cert_manager),
+            [self.release, gate],
+        )
+        if args.settings.cert_manager.acme is not None:
+            networking.v1.IngressClass(
+                INGRESS_CLASS,
+                metadata=ObjectMetaArgs(name=INGRESS_CLASS),
+                spec=networking.v1.IngressClassSpecArgs(controller="istio.io/ingress-controller"),
+                opts=self._child(),
+            )
+        self.register_outputs({"issuer": args.topology.issuer})
+
+    def _gate(self, topology: Topology, settings: Settings) -> batch.v1.Job:
+        """A Job that ends once the webhook answers under the injected CA.
+
+        It does what the chart's own startupapicheck hook does, with the same image, but starts together with cert-manager instead of
+        after it: its pod is pulled and scheduled while cert-manager's are, so nobody waits for pods twice.
+        """
+        namespace = topology.releases.cert_manager.namespace
+        metadata = ObjectMetaArgs(name=GATE, namespace=namespace)
+        account = core.v1.ServiceAccount(GATE, metadata=metadata, opts=self._child(self.namespace))
+        role = rbac.v1.Role(
+            GATE,
+            metadata=metadata,
+            # the check creates a CertificateRequest with dryRun, which passes the webhooks and leaves nothing behind
+            rules=[rbac.v1.PolicyRuleArgs(api_groups=["cert-manager.io"], resources=["certificaterequests"], verbs=["create"])],
+            opts=self._child(self.namespace),
+        )
+        binding = rbac.v1.RoleBinding(
+            GATE,
+            metadata=metadata,
+            role_ref=rbac.v1.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=GATE),
+            subjects=[rbac.v1.SubjectArgs(kind="ServiceAccount", name=GATE, namespace=namespace)],
+            opts=self._child(role, account),
+        )
+        version = self._charts["cert-manager"].app_version
+        return batch.v1.Job(
+            GATE,
+            metadata=metadata,
+            spec={
+                "backoffLimit": 4,
+                "activeDeadlineSeconds": GATE_SECONDS + 60,
+                "template": {
+                    "metadata": {"labels": {"app.kubernetes.io/name": GATE, "sidecar.istio.io/inject": "false"}},
+                    "spec": {
+                        "serviceAccountName": GATE,
+                        "restartPolicy": "OnFailure",
+                        "enableServiceLinks": False,
+                        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                        "containers": [
+                            {
+                                "name": "check",
+                                "image": f"{GATE_IMAGE}:{version}",
+                                "args": ["check", "api", f"--wait={GATE_SECONDS}s", "--interval=1s", "-v"],
+                                "resources": resources("gate", settings.preset),
+                                "securityContext": {
+                                    "allowPrivilegeEscalation": False,
+                                    "readOnlyRootFilesystem": True,
+                                    "capabilities": {"drop": ["ALL"]},
+                                },
+                            }
+                        ],
+                    },
+                },
+            },
+            opts=self._child(binding),
+        )

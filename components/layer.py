@@ -1,0 +1,87 @@
+"""What every layer shares: a type token, a parent, planned names, and one Helm policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pulumi import ComponentResource, CustomTimeouts, Input, Resource, ResourceOptions
+from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.core.v1 import Namespace
+from pulumi_kubernetes.helm.v3 import Release, ReleaseArgs
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from components import topology
+from components.charts import Charts
+from components.settings import Settings
+
+PREFIX = "istio-stack"
+HELM_TIMEOUT_SECONDS = 600
+"""How long Helm waits for a release's pods. Pulumi waits longer, so that the error that reaches the user is Helm's."""
+
+
+@dataclass(frozen=True)
+class LayerArgs:
+    """What a layer is made of: the choices, the names and the charts. A layer that needs a secret has Args of its own."""
+
+    settings: Settings
+    topology: topology.Topology
+    charts: Charts
+
+
+class Layer(ComponentResource):
+    """One layer of the stack. A subclass sets `token` (`<role>:<Class>`) and makes its children in its constructor."""
+
+    token: ClassVar[str]
+
+    def __init__(self, name: str, args: LayerArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__(f"{PREFIX}:{self.token}", name, None, opts)
+        self._charts = args.charts
+
+    def _child(self, *depends_on: Resource, **options: Any) -> ResourceOptions:
+        return ResourceOptions(parent=self, depends_on=list(depends_on), **options)
+
+    def _namespace(self, name: str, labels: Mapping[str, str] | None = None, *depends_on: Resource) -> Namespace:
+        """A namespace of ours. Deleting it takes all that is left inside along, so what must survive lives elsewhere."""
+        metadata = ObjectMetaArgs(name=name, labels=dict(labels) if labels else None)
+        return Namespace(name, metadata=metadata, opts=self._child(*depends_on))
+
+    def _release(self, release: topology.Release, values: Mapping[str, Input[Any]], *depends_on: Resource) -> Release:
+        """A Helm release under the one policy: explicit name, exact archive, all or nothing, bounded, replaced only after deletion."""
+        return Release(
+            release.name,
+            ReleaseArgs(
+                name=release.name,
+                namespace=release.namespace,
+                chart=self._charts.archive(release.chart),
+                version=self._charts[release.chart].version,
+                values=values,
+                atomic=True,
+                cleanup_on_fail=True,
+                timeout=HELM_TIMEOUT_SECONDS,
+                max_history=5,
+            ),
+            opts=self._child(
+                *depends_on,
+                delete_before_replace=True,
+                custom_timeouts=CustomTimeouts(create="15m", update="15m", delete="10m"),
+            ),
+        )
+
+    def _custom(
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str | None,
+        spec: Mapping[str, Any],
+        depends_on: Sequence[Resource],
+        **more: Any,
+    ) -> CustomResource:
+        """A custom resource; `depends_on` holds the release that brings its CRD and serves its webhook."""
+        logical = f"{namespace or 'cluster'}-{name}-{kind}".lower()
+        metadata = ObjectMetaArgs(name=name, namespace=namespace, **more)
+        return CustomResource(
+            logical, api_version=api_version, kind=kind, metadata=metadata, spec=dict(spec), opts=self._child(*depends_on)
+        )

@@ -1,0 +1,85 @@
+"""Sizes as data: what every container requests and may use, per preset, in one place.
+
+Sources of the figures: Istio's performance page (sidecar 0.2 vCPU and 60 MB at 1000 requests/s), Alloy's sizing (1 CPU and 120 MiB per
+MiB/s of logs), Tempo's and Loki's sizing pages, and idle measurements of the operators; `small` carries a team's test cluster.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from components.settings import Preset
+
+
+class Size(NamedTuple):
+    """Requests and limits of one container: CPU in millicores, memory in MiB."""
+
+    cpu: int
+    memory: int
+    cpu_limit: int
+    memory_limit: int
+
+    def resources(self) -> dict[str, Any]:
+        """As Kubernetes and every chart take it."""
+        return {
+            "requests": {"cpu": f"{self.cpu}m", "memory": f"{self.memory}Mi"},
+            "limits": {"cpu": f"{self.cpu_limit}m", "memory": f"{self.memory_limit}Mi"},
+        }
+
+
+class Caches(NamedTuple):
+    """Memory of Loki's memcached, in MiB; 0 leaves the cache out."""
+
+    chunks: int
+    results: int
+
+
+_SIZES: dict[str, tuple[Size, Size, Size]] = {
+    # container: small, medium, large
+    "cert-manager": (Size(10, 64, 500, 256), Size(20, 96, 500, 384), Size(50, 128, 1000, 512)),
+    "cert-manager-webhook": (Size(10, 32, 250, 128), Size(10, 48, 250, 128), Size(20, 64, 500, 256)),
+    "cert-manager-cainjector": (Size(10, 64, 500, 256), Size(20, 96, 500, 384), Size(50, 128, 1000, 512)),
+    "gate": (Size(10, 32, 250, 128), Size(10, 32, 250, 128), Size(10, 32, 250, 128)),
+    "istiod": (Size(100, 256, 1000, 1024), Size(250, 512, 2000, 2048), Size(1000, 2048, 4000, 4096)),
+    "istio-proxy": (Size(10, 64, 1000, 256), Size(50, 96, 2000, 512), Size(100, 128, 2000, 1024)),
+    "gateway": (Size(50, 96, 1000, 512), Size(200, 256, 2000, 1024), Size(500, 512, 4000, 2048)),
+    "cni": (Size(10, 48, 500, 256), Size(20, 64, 500, 256), Size(50, 96, 500, 256)),
+    "ztunnel": (Size(50, 96, 1000, 512), Size(100, 256, 1000, 1024), Size(200, 512, 2000, 2048)),
+    "prometheus": (Size(100, 512, 1000, 2048), Size(500, 2048, 2000, 6144), Size(2000, 8192, 4000, 16384)),
+    "prometheus-operator": (Size(10, 64, 500, 256), Size(50, 128, 500, 256), Size(100, 256, 1000, 512)),
+    "config-reloader": (Size(5, 24, 100, 64), Size(5, 24, 100, 64), Size(10, 32, 100, 64)),
+    "alertmanager": (Size(10, 48, 200, 128), Size(20, 64, 250, 256), Size(50, 128, 500, 512)),
+    "kube-state-metrics": (Size(10, 48, 250, 256), Size(20, 96, 250, 256), Size(50, 256, 500, 1024)),
+    "node-exporter": (Size(10, 24, 250, 64), Size(20, 32, 250, 96), Size(50, 48, 500, 128)),
+    "tempo": (Size(100, 384, 1000, 2048), Size(500, 1024, 2000, 4096), Size(2000, 4096, 4000, 12288)),
+    "tempo-part": (Size(50, 128, 1000, 1024), Size(200, 512, 2000, 2048), Size(1000, 2048, 4000, 6144)),
+    "loki": (Size(100, 384, 1000, 2048), Size(500, 1024, 2000, 4096), Size(2000, 4096, 4000, 12288)),
+    "loki-part": (Size(50, 128, 1000, 1024), Size(200, 512, 2000, 2048), Size(1000, 2048, 4000, 6144)),
+    "loki-gateway": (Size(10, 24, 250, 128), Size(50, 32, 500, 128), Size(100, 64, 1000, 256)),
+    "memcached-exporter": (Size(5, 16, 100, 64), Size(5, 16, 100, 64), Size(10, 32, 100, 64)),
+    "otel-operator": (Size(20, 64, 500, 256), Size(50, 128, 500, 512), Size(100, 256, 1000, 512)),
+    "collector": (Size(50, 192, 1000, 512), Size(500, 512, 2000, 1024), Size(1000, 1024, 4000, 2048)),
+    "instrumentation": (Size(10, 32, 500, 128), Size(10, 32, 500, 128), Size(10, 32, 500, 128)),
+    "alloy": (Size(20, 128, 500, 512), Size(50, 192, 1000, 768), Size(200, 256, 2000, 1024)),
+    "grafana": (Size(50, 192, 1000, 512), Size(100, 256, 1000, 1024), Size(250, 512, 2000, 2048)),
+    "grafana-sidecar": (Size(5, 64, 100, 128), Size(10, 96, 100, 192), Size(20, 96, 200, 256)),
+    "azurite": (Size(20, 128, 500, 512), Size(50, 256, 1000, 1024), Size(100, 512, 1000, 2048)),
+    "sample": (Size(10, 64, 500, 256), Size(10, 64, 500, 256), Size(10, 64, 500, 256)),
+}
+_CACHES: dict[Preset, Caches] = {"small": Caches(0, 0), "medium": Caches(512, 128), "large": Caches(4096, 1024)}
+_ORDER: tuple[Preset, ...] = ("small", "medium", "large")
+
+
+def size(container: str, preset: Preset) -> Size:
+    """Size of one container in a preset; KeyError for a container the table does not know."""
+    return _SIZES[container][_ORDER.index(preset)]
+
+
+def resources(container: str, preset: Preset) -> dict[str, Any]:
+    """Requests and limits of one container, as Kubernetes and every chart take them."""
+    return size(container, preset).resources()
+
+
+def caches(preset: Preset) -> Caches:
+    """Loki's caches in a preset. Upstream's default asks for 11,059 MiB whatever the cluster."""
+    return _CACHES[preset]

@@ -1,0 +1,108 @@
+"""The metric store: Prometheus with its operator, taking scrapes, remote write and OTLP, and the monitors of the mesh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pulumi import ResourceOptions
+
+from components.charts import values_file
+from components.layer import Layer, LayerArgs
+from components.merge import merge
+from components.presets import resources
+from components.settings import Settings
+from components.topology import Topology
+
+MONITORING = "monitoring.coreos.com/v1"
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    """Helm values of the chart kube-prometheus-stack."""
+    preset, choice = settings.preset, settings.prometheus
+    reloader = {"resources": resources("config-reloader", preset)}
+    volume = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": f"{choice.volume_gi}Gi"}}}
+    derived = {
+        "prometheusOperator": {"resources": resources("prometheus-operator", preset), "prometheusConfigReloader": reloader},
+        "prometheus": {
+            "prometheusSpec": {
+                "resources": resources("prometheus", preset),
+                "retention": f"{choice.retention_days}d",
+                # the volume is the other end of the rope: keep a tenth of it free
+                "retentionSize": f"{choice.volume_gi * 1024 * 9 // 10}MiB",
+                "scrapeInterval": f"{choice.scrape_interval_seconds}s",
+                "tsdb": {"outOfOrderTimeWindow": f"{choice.out_of_order_minutes}m"},
+                "storageSpec": {"volumeClaimTemplate": {"spec": volume}},
+            }
+        },
+        "alertmanager": {"alertmanagerSpec": {"resources": resources("alertmanager", preset)}},
+        "kube-state-metrics": {"resources": resources("kube-state-metrics", preset)},
+        "prometheus-node-exporter": {"resources": resources("node-exporter", preset)},
+    }
+    return merge(values_file("kube-prometheus-stack"), derived)
+
+
+def istio_component_monitor_spec() -> dict[str, Any]:
+    """Spec of the ServiceMonitor for istiod, of every revision."""
+    return {
+        "jobLabel": "istio",
+        "targetLabels": ["app"],
+        "selector": {"matchExpressions": [{"key": "istio", "operator": "In", "values": ["pilot"]}]},
+        "namespaceSelector": {"any": True},
+        "endpoints": [{"port": "http-monitoring", "interval": "15s"}],
+    }
+
+
+def envoy_stats_monitor_spec() -> dict[str, Any]:
+    """Spec of the PodMonitor for every proxy: sidecars, gateways, waypoints. Addresses are built from the pod's own annotations."""
+    address = ["__meta_kubernetes_pod_annotation_prometheus_io_port", "__meta_kubernetes_pod_ip"]
+    return {
+        "jobLabel": "envoy-stats",
+        "selector": {"matchExpressions": [{"key": "istio-prometheus-ignore", "operator": "DoesNotExist"}]},
+        "namespaceSelector": {"any": True},
+        "podMetricsEndpoints": [
+            {
+                "path": "/stats/prometheus",
+                "interval": "15s",
+                "relabelings": [
+                    {"action": "keep", "sourceLabels": ["__meta_kubernetes_pod_container_name"], "regex": "istio-proxy"},
+                    {"action": "keep", "sourceLabels": ["__meta_kubernetes_pod_annotationpresent_prometheus_io_scrape"], "regex": "true"},
+                    {
+                        "action": "replace",
+                        "sourceLabels": address,
+                        "regex": r"(\d+);(([A-Fa-f0-9]{1,4}::?){1,7}[A-Fa-f0-9]{1,4})",
+                        "replacement": "[$2]:$1",
+                        "targetLabel": "__address__",
+                    },
+                    {
+                        "action": "replace",
+                        "sourceLabels": address,
+                        "regex": r"(\d+);((([0-9]+?)(\.|$)){4})",
+                        "replacement": "$2:$1",
+                        "targetLabel": "__address__",
+                    },
+                    {"action": "replace", "sourceLabels": ["__meta_kubernetes_namespace"], "targetLabel": "namespace"},
+                    {"action": "replace", "sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "pod"},
+                ],
+            }
+        ],
+    }
+
+
+class Prometheus(Layer):
+    """Prometheus, its operator, Alertmanager, the exporters, and the monitors of the mesh."""
+
+    token = "metrics:Prometheus"
+
+    def __init__(self, name: str, args: LayerArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__(name, args, opts)
+        topology: Topology = args.topology
+        release = topology.releases.prometheus
+        # its namespace came with the shared definitions, which live there too
+        self.release = self._release(release, values(args.settings))
+        # monitors need their definitions only, not a running Prometheus
+        for kind, monitor, spec in (
+            ("ServiceMonitor", "istio-component-monitor", istio_component_monitor_spec()),
+            ("PodMonitor", "envoy-stats-monitor", envoy_stats_monitor_spec()),
+        ):
+            self._custom(MONITORING, kind, monitor, release.namespace, spec, [])
+        self.register_outputs({"url": topology.prometheus.url})

@@ -1,0 +1,92 @@
+"""The trace store: Tempo on blob storage, with metrics and a service graph made from its spans."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pulumi import ResourceOptions
+
+from components.charts import values_file
+from components.merge import merge
+from components.presets import resources
+from components.settings import Settings
+from components.store import Store, StoreArgs, key_environment, key_placeholder
+from components.topology import EXEMPLAR_LABEL, BlobStore, Topology
+
+PARTS = ("distributor", "ingester", "compactor", "querier", "queryFrontend", "metricsGenerator")
+"""Processes of the distributed mode, as the chart names them."""
+
+
+def trace_storage(blobs: BlobStore) -> dict[str, Any]:
+    """Tempo's `storage.trace`: the container, and the key by reference. Source: tempodb/backend/azure/config.go."""
+    azure = {"container_name": blobs.container, "storage_account_name": blobs.account, "storage_account_key": key_placeholder(blobs)}
+    if blobs.endpoint is not None:
+        # a suffix that does not begin with `blob.` means Azurite to Tempo: http://<suffix>/<account>
+        azure["endpoint_suffix"] = blobs.endpoint.authority
+    return {"backend": "azure", "azure": azure}
+
+
+def remote_write(topology: Topology) -> list[dict[str, Any]]:
+    """Where the metrics made from spans go, exemplars with them."""
+    return [{"url": f"{topology.prometheus.url}/api/v1/write", "send_exemplars": True}]
+
+
+def generator_overrides() -> dict[str, Any]:
+    """Tempo's `overrides.defaults`: enabling the generator alone yields nothing, each tenant's processors must be named too."""
+    return {"metrics_generator": {"processors": ["service-graphs", "span-metrics"], "trace_id_label_name": EXEMPLAR_LABEL}}
+
+
+def single_values(settings: Settings, topology: Topology) -> dict[str, Any]:
+    """Helm values of the chart tempo: one process."""
+    blobs, release = topology.tempo_blobs, topology.releases.tempo
+    derived = {
+        "tempo": {
+            "resources": resources("tempo", settings.preset),
+            "retention": f"{settings.tempo.retention_days * 24}h",
+            "extraEnv": key_environment(blobs),
+            "storage": {"trace": trace_storage(blobs)},
+            "metricsGenerator": {"storage": {"remote_write": remote_write(topology)}},
+            "overrides": {"defaults": generator_overrides()},
+        },
+        "serviceAccount": {"name": release.name},
+        "persistence": {"size": f"{settings.tempo.volume_gi}Gi"},
+    }
+    return merge(values_file("tempo"), derived)
+
+
+def distributed_values(settings: Settings, topology: Topology) -> dict[str, Any]:
+    """Helm values of the chart tempo-distributed 2.x: each part a workload of its own."""
+    blobs, release = topology.tempo_blobs, topology.releases.tempo
+    derived: dict[str, Any] = {
+        "storage": {"trace": trace_storage(blobs)},
+        "overrides": {"defaults": generator_overrides()},
+        "serviceAccount": {"name": release.name},
+    }
+    for part in PARTS:
+        derived[part] = {
+            "resources": resources("tempo-part", settings.preset),
+            "extraArgs": ["-config.expand-env=true"],
+            "extraEnv": key_environment(blobs),
+        }
+    derived["ingester"]["persistence"] = {"size": f"{settings.tempo.volume_gi}Gi"}
+    derived["compactor"]["config"] = {"compaction": {"block_retention": f"{settings.tempo.retention_days * 24}h"}}
+    derived["metricsGenerator"]["config"] = {"storage": {"remote_write": remote_write(topology)}}
+    return merge(values_file("tempo-distributed"), derived)
+
+
+def values(settings: Settings, topology: Topology) -> dict[str, Any]:
+    """Helm values of whichever chart the mode asks for."""
+    return distributed_values(settings, topology) if settings.tempo.mode == "distributed" else single_values(settings, topology)
+
+
+class Tempo(Store):
+    """Tempo; traces in over OTLP, out by its HTTP API."""
+
+    token = "traces:Tempo"
+
+    def __init__(self, name: str, args: StoreArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__(name, args, opts)
+        topology = args.topology
+        identity = self._identity(topology.releases.tempo, topology.tempo_blobs, args)
+        self.release = self._release(topology.releases.tempo, values(args.settings, topology), *identity)
+        self.register_outputs({"url": topology.tempo.url})
