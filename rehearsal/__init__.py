@@ -1,0 +1,1 @@
+"""The rehearsal: brings the program up against a real API server, without a cloud or a cluster."""
