@@ -31,7 +31,7 @@ _HARDENED = {
 _POD = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
-def server_spec(settings: Settings, service: Service) -> dict[str, Any]:
+def server_spec(settings: Settings, service: Service) -> Any:
     """Spec of the StatefulSet: one Azurite on one volume."""
     labels = {"app.kubernetes.io/name": service.name}
     return {
@@ -77,7 +77,7 @@ def server_spec(settings: Settings, service: Service) -> dict[str, Any]:
     }
 
 
-def job_spec(settings: Settings, topology: Topology, script: str) -> dict[str, Any]:
+def job_spec(settings: Settings, topology: Topology, script: str) -> Any:
     """Spec of the Job that creates the blob containers: neither store does, and Tempo exits without its own."""
     stores = (topology.tempo_blobs, topology.loki_blobs)
     environment = {
@@ -133,13 +133,11 @@ class Azurite(Layer):
         self.account_key = Output.secret(ACCOUNT_KEY)
         namespace = self._namespace(service.namespace)
         metadata = ObjectMetaArgs(name=service.name, namespace=service.namespace)
+        port = core.v1.ServicePortArgs(name="blob", port=service.port, target_port="blob", app_protocol="http")
         core.v1.Service(
             service.name,
             metadata=metadata,
-            spec={
-                "selector": {"app.kubernetes.io/name": service.name},
-                "ports": [{"name": "blob", "port": service.port, "targetPort": "blob", "appProtocol": "http"}],
-            },
+            spec=core.v1.ServiceSpecArgs(selector={"app.kubernetes.io/name": service.name}, ports=[port]),
             opts=self._child(namespace),
         )
         apps.v1.StatefulSet(service.name, metadata=metadata, spec=server_spec(args.settings, service), opts=self._child(namespace))

@@ -57,6 +57,36 @@ def issuer_spec(settings: CertManagerSettings) -> dict[str, Any]:
     }
 
 
+def gate_spec(settings: Settings, version: str) -> Any:
+    """Spec of the gate's Job; see `CertManager`."""
+    return {
+        "backoffLimit": 4,
+        "activeDeadlineSeconds": GATE_SECONDS + 60,
+        "template": {
+            "metadata": {"labels": {"app.kubernetes.io/name": GATE, "sidecar.istio.io/inject": "false"}},
+            "spec": {
+                "serviceAccountName": GATE,
+                "restartPolicy": "OnFailure",
+                "enableServiceLinks": False,
+                "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [
+                    {
+                        "name": "check",
+                        "image": f"{GATE_IMAGE}:{version}",
+                        "args": ["check", "api", f"--wait={GATE_SECONDS}s", "--interval=1s", "-v"],
+                        "resources": resources("gate", settings.preset),
+                        "securityContext": {
+                            "allowPrivilegeEscalation": False,
+                            "readOnlyRootFilesystem": True,
+                            "capabilities": {"drop": ["ALL"]},
+                        },
+                    }
+                ],
+            },
+        },
+    }
+
+
 class CertManager(Layer):
     """cert-manager with its issuer. Whoever depends on this layer may create Certificates at once."""
 
@@ -108,35 +138,9 @@ class CertManager(Layer):
             subjects=[rbac.v1.SubjectArgs(kind="ServiceAccount", name=GATE, namespace=namespace)],
             opts=self._child(role, account),
         )
-        version = self._charts["cert-manager"].app_version
         return batch.v1.Job(
             GATE,
             metadata=metadata,
-            spec={
-                "backoffLimit": 4,
-                "activeDeadlineSeconds": GATE_SECONDS + 60,
-                "template": {
-                    "metadata": {"labels": {"app.kubernetes.io/name": GATE, "sidecar.istio.io/inject": "false"}},
-                    "spec": {
-                        "serviceAccountName": GATE,
-                        "restartPolicy": "OnFailure",
-                        "enableServiceLinks": False,
-                        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-                        "containers": [
-                            {
-                                "name": "check",
-                                "image": f"{GATE_IMAGE}:{version}",
-                                "args": ["check", "api", f"--wait={GATE_SECONDS}s", "--interval=1s", "-v"],
-                                "resources": resources("gate", settings.preset),
-                                "securityContext": {
-                                    "allowPrivilegeEscalation": False,
-                                    "readOnlyRootFilesystem": True,
-                                    "capabilities": {"drop": ["ALL"]},
-                                },
-                            }
-                        ],
-                    },
-                },
-            },
+            spec=gate_spec(settings, self._charts["cert-manager"].app_version),
             opts=self._child(binding),
         )

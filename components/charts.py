@@ -56,6 +56,10 @@ class Charts:
         except KeyError:
             raise ConfigurationError(f"{self.lock} holds no chart {name}; it holds {', '.join(self.entries)}") from None
 
+    def versions(self) -> dict[str, str]:
+        """Chart name to version, of the whole lock."""
+        return {chart.name: chart.version for chart in self.entries.values()}
+
     def archive(self, name: str) -> str:
         """Path of the chart's archive relative to the project, after its digest was verified; downloads it once if need be.
 

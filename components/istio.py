@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pulumi import ResourceOptions
+from pulumi import Output, ResourceOptions
+from pulumi_kubernetes.core.v1 import Service
 
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
@@ -71,7 +72,11 @@ def ztunnel_values(settings: Settings) -> dict[str, Any]:
 
 def gateway_values(settings: Settings) -> dict[str, Any]:
     """Helm values of the chart gateway."""
-    derived: dict[str, Any] = {"replicaCount": settings.istio.gateway_replicas, "resources": resources("gateway", settings.preset)}
+    derived: dict[str, Any] = {
+        "replicaCount": settings.istio.gateway_replicas,
+        "resources": resources("gateway", settings.preset),
+        "service": {"type": settings.istio.gateway_service},
+    }
     if settings.istio.gateway_replicas > 1:
         derived["podDisruptionBudget"] = {"maxUnavailable": 1}
     if settings.istio.revision:
@@ -113,4 +118,20 @@ class Istio(Layer):
         )
         # the gateway's pod says `image: auto`, which only the injector turns into an image
         self.gateway = self._release(releases.gateway, gateway_values(settings), gateway_namespace, self.control_plane)
+        self.address = self._address(settings, topology)
         self.register_outputs({"gateway": topology.gateway.host})
+
+    def _address(self, settings: Settings, topology: Topology) -> Output[str]:
+        """Where clients reach the gateway: the load balancer's address, or the Service's own host where there is none."""
+        if settings.istio.gateway_service != "LoadBalancer":
+            return Output.from_input(topology.gateway.host)
+        # the id is unknown until the release is there, so a preview of an empty cluster reads nothing
+        status = self.gateway.status
+        service = Service.get("gateway-address", Output.concat(status.namespace, "/", status.name), opts=self._child())
+        return service.status.apply(_load_balancer_address)
+
+
+def _load_balancer_address(status: Any) -> str:
+    """IP or name that the cloud gave; both are optional in the API, one is there once the Service is ready."""
+    first = status.load_balancer.ingress[0]
+    return first.ip or first.hostname

@@ -112,6 +112,8 @@ class IstioSettings(Model):
     sampling_percentage: Percentage = 100.0
     """Share of requests whose trace the mesh starts, in per cent. A trace that a caller already started follows the caller's decision."""
     gateway_replicas: Replicas = 1
+    gateway_service: Literal["LoadBalancer", "ClusterIP"] = "LoadBalancer"
+    """How the gateway is reached. `ClusterIP`: by port-forward only, for clusters where nothing hands out addresses (kind)."""
 
     @model_validator(mode="after")
     def _default_is_no_name(self) -> IstioSettings:

@@ -7,6 +7,8 @@ from typing import Any
 from pulumi import ResourceOptions
 
 from components.charts import values_file
+from components.errors import ConfigurationError
+from components.layer import LayerArgs
 from components.merge import merge
 from components.presets import resources
 from components.settings import Settings
@@ -79,6 +81,15 @@ def values(settings: Settings, topology: Topology) -> dict[str, Any]:
     return distributed_values(settings, topology) if settings.tempo.mode == "distributed" else single_values(settings, topology)
 
 
+def require_locked(args: LayerArgs) -> None:
+    """Raises ConfigurationError where settings ask for another version of the chart than the lock pins."""
+    chart, asked = args.charts[args.topology.releases.tempo.chart], args.settings.tempo.chart_version
+    if asked is not None and asked != chart.version:
+        raise ConfigurationError(
+            f"tempo.chartVersion is {asked}: {args.charts.lock} pins {chart.name} {chart.version}; lock the other one first"
+        )
+
+
 class Tempo(Store):
     """Tempo; traces in over OTLP, out by its HTTP API."""
 
@@ -87,6 +98,7 @@ class Tempo(Store):
     def __init__(self, name: str, args: StoreArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__(name, args, opts)
         topology = args.topology
+        require_locked(args)
         identity = self._identity(topology.releases.tempo, topology.tempo_blobs, args)
         self.release = self._release(topology.releases.tempo, values(args.settings, topology), *identity)
         self.register_outputs({"url": topology.tempo.url})

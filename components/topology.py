@@ -20,7 +20,7 @@ class Service:
     name: str
     namespace: str
     port: int
-    scheme: Literal["http", "https", "grpc"] = "http"
+    scheme: Literal["http", "https"] = "http"
 
     @property
     def host(self) -> str:
@@ -209,9 +209,9 @@ def plan(settings: Settings) -> Topology:
             alloy=Release("alloy", "alloy", "alloy"),
             grafana=Release("grafana", "grafana", "grafana"),
         ),
-        otlp_grpc=Service(collector_name, telemetry, 4317, "grpc"),
+        otlp_grpc=Service(collector_name, telemetry, 4317),
         otlp_http=Service(collector_name, telemetry, 4318),
-        tempo_otlp=Service("tempo-distributor" if distributed_tempo else "tempo", "tempo", 4317, "grpc"),
+        tempo_otlp=Service("tempo-distributor" if distributed_tempo else "tempo", "tempo", 4317),
         tempo=traces,
         loki=logs,
         prometheus=metrics,
@@ -238,7 +238,7 @@ def plan(settings: Settings) -> Topology:
         issuer="istio-stack",
         operator_services=(
             OperatorService(
-                Service(collector_name, telemetry, 4317, "grpc"), f"OpenTelemetryCollector/{collector}", f"<name>-collector ({naming})"
+                Service(collector_name, telemetry, 4317), f"OpenTelemetryCollector/{collector}", f"<name>-collector ({naming})"
             ),
             OperatorService(
                 Service(collector_name, telemetry, 4318), f"OpenTelemetryCollector/{collector}", f"<name>-collector ({naming})"

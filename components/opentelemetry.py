@@ -1,0 +1,127 @@
+"""The telemetry pipeline: the OpenTelemetry operator, the collector every signal passes, and auto-instrumentation of applications."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pulumi import ResourceOptions
+from pulumi_kubernetes.core.v1 import NamespacePatch
+from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
+
+from components.charts import values_file
+from components.layer import Layer, LayerArgs
+from components.merge import merge
+from components.presets import resources
+from components.settings import Settings
+from components.topology import Topology
+
+PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
+"""What a namespace must say so that the Go agent's privileged sidecar may run in it."""
+
+
+def values(settings: Settings) -> dict[str, Any]:
+    """Helm values of the chart opentelemetry-operator."""
+    derived: dict[str, Any] = {"manager": {"resources": resources("otel-operator", settings.preset)}}
+    if settings.opentelemetry.go:
+        derived["manager"]["autoInstrumentation"] = {"go": {"enabled": True}}
+    return merge(values_file("opentelemetry-operator"), derived)
+
+
+def collector_config(topology: Topology) -> dict[str, Any]:
+    """The collector's own configuration: OTLP in; traces to Tempo, logs to Loki, metrics to Prometheus."""
+
+    def pipeline(exporter: str) -> dict[str, Any]:
+        # memory_limiter stands first, so that what is refused is refused before it costs memory
+        return {"receivers": ["otlp"], "processors": ["memory_limiter", "batch"], "exporters": [exporter]}
+
+    return {
+        "receivers": {
+            "otlp": {
+                "protocols": {
+                    "grpc": {"endpoint": f"0.0.0.0:{topology.otlp_grpc.port}"},
+                    "http": {"endpoint": f"0.0.0.0:{topology.otlp_http.port}"},
+                }
+            }
+        },
+        "processors": {
+            "memory_limiter": {"check_interval": "1s", "limit_percentage": 75, "spike_limit_percentage": 15},
+            "batch": {"send_batch_size": 8192, "timeout": "200ms"},
+        },
+        "exporters": {
+            # `otlp` and `otlphttp` are the old names of these two, deprecated since collector 0.144
+            "otlp_grpc/tempo": {"endpoint": topology.tempo_otlp.authority, "tls": {"insecure": True}},
+            "otlp_http/loki": {"endpoint": f"{topology.loki.url}/otlp"},
+            "otlp_http/prometheus": {"endpoint": f"{topology.prometheus.url}/api/v1/otlp"},
+        },
+        "extensions": {"health_check": {"endpoint": "0.0.0.0:13133"}},
+        "service": {
+            "extensions": ["health_check"],
+            "pipelines": {
+                "traces": pipeline("otlp_grpc/tempo"),
+                "metrics": pipeline("otlp_http/prometheus"),
+                "logs": pipeline("otlp_http/loki"),
+            },
+        },
+    }
+
+
+def collector_spec(settings: Settings, topology: Topology) -> dict[str, Any]:
+    """Spec of the OpenTelemetryCollector (v1beta1)."""
+    spec: dict[str, Any] = {
+        "mode": "deployment",
+        "replicas": settings.opentelemetry.collector_replicas,
+        "resources": resources("collector", settings.preset),
+        "observability": {"metrics": {"enableMetrics": True}},
+        "config": collector_config(topology),
+    }
+    if settings.opentelemetry.collector_replicas > 1:
+        spec["podDisruptionBudget"] = {"maxUnavailable": 1}
+    return spec
+
+
+def instrumentation_spec(settings: Settings, topology: Topology) -> dict[str, Any]:
+    """Spec of the Instrumentation: every language to the collector's OTLP over HTTP, images as the operator pins them."""
+    small = resources("instrumentation", settings.preset)
+    spec: dict[str, Any] = {
+        "exporter": {"endpoint": topology.otlp_http.url},
+        "propagators": ["tracecontext", "baggage"],
+        "sampler": {"type": "parentbased_traceidratio", "argument": f"{settings.opentelemetry.sampling_percentage / 100:g}"},
+        # service.name from app.kubernetes.io/name, the same name the mesh gives
+        "defaults": {"useLabelsForResourceAttributes": True},
+        "env": [{"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": "http/protobuf"}],
+        "java": {"resources": small},
+        # Node's console.log never reaches the SDK: its logs come from stdout, all of them and once
+        "nodejs": {"resourceRequirements": small, "env": [{"name": "OTEL_LOGS_EXPORTER", "value": "none"}]},
+        "python": {"resourceRequirements": small, "env": [{"name": "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED", "value": "true"}]},
+        "dotnet": {"resourceRequirements": small},
+    }
+    if settings.opentelemetry.go:
+        spec["go"] = {"resourceRequirements": small}
+    return spec
+
+
+class OpenTelemetry(Layer):
+    """Operator, collector and Instrumentation. Whoever depends on this layer may annotate its pods."""
+
+    token = "pipeline:OpenTelemetry"
+
+    def __init__(self, name: str, args: LayerArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__(name, args, opts)
+        settings, topology = args.settings, args.topology
+        release = topology.releases.otel_operator
+        operator_namespace = self._namespace(release.namespace)
+        telemetry_namespace = self._namespace(topology.telemetry_namespace)
+        # ready means its certificate is mounted and its webhooks answer: chart 0.122.0 probes /readyz of the webhook server
+        self.operator = self._release(release, values(settings), operator_namespace)
+        needs = [self.operator, telemetry_namespace]
+        for version, kind, resource, spec in (
+            ("v1beta1", "OpenTelemetryCollector", topology.collector, collector_spec(settings, topology)),
+            ("v1alpha1", "Instrumentation", topology.instrumentation, instrumentation_spec(settings, topology)),
+        ):
+            self._custom(f"opentelemetry.io/{version}", kind, resource, topology.telemetry_namespace, spec, needs)
+        for namespace in settings.opentelemetry.go_exception_namespaces:
+            if namespace != topology.sample_namespace:  # that one is ours, and labelled where it is made
+                NamespacePatch(
+                    f"{namespace}-privileged", metadata=ObjectMetaPatchArgs(name=namespace, labels=PRIVILEGED), opts=self._child()
+                )
+        self.register_outputs({"otlpGrpc": topology.otlp_grpc.authority, "otlpHttp": topology.otlp_http.url})
