@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal import console
 from rehearsal.errors import RehearsalError
 
 # Below the kernel's range for outgoing connections, so that no client takes the port of a server that restarts.
@@ -37,8 +38,20 @@ class Process:
         """Whether this very process still runs (a zombie does not)."""
         running = start_time(self.pid) == self.started
         if not running and self.pid in _children:
-            _children.pop(self.pid).wait()
+            _children[self.pid].wait()
         return running
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended, if it is a child of ours and has ended."""
+        return _children[self.pid].returncode if self.pid in _children else None
+
+    def kill_session(self) -> None:
+        """Kills it and what it started in its session, if it still runs; for what has nothing to put in order."""
+        if self.is_running():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._gone_within(10)
 
     def stop(self, grace_seconds: float = 5.0) -> None:
         """Terminates it, kills it after the grace (at once when that is 0), and waits until it is gone (10 s at most)."""
@@ -154,11 +167,16 @@ def wait_for_free_ports(ports: Sequence[int], seconds: float = 10.0) -> None:
 
 
 @contextlib.contextmanager
-def locked(directory: Path, seconds: float = 120.0) -> Iterator[None]:
-    """Holds the directory for this process alone, so that two runs do not build or start the same thing at once."""
+def locked(directory: Path, seconds: float = 120.0, waiting: str = "") -> Iterator[None]:
+    """Holds the directory for this process alone, so that two runs do not build or start the same thing at once.
+
+    Waits so many seconds for another run to let go of it; `waiting` is said before.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     handle = os.open(directory, os.O_RDONLY)
     try:
+        if waiting and not _try_lock(handle):
+            console.note(waiting)
         if not wait_until(lambda: _try_lock(handle), seconds, every=0.1):
             raise RehearsalError(f"{directory} is held by another run, for more than {seconds:g} s")
         yield

@@ -1,0 +1,36 @@
+"""What the rehearsal's tests share: one control plane for the whole run."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rehearsal import processes
+from rehearsal.control_plane import ControlPlane
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[ControlPlane]:
+    """A running control plane whose pods are ready after half a second, one for all workers: use a namespace of your own.
+
+    It belongs to the run, not to the worker that came first: a keeper takes it down when the process that started the workers ends.
+    """
+    alone = worker_id == "master"
+    base = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    directory = base / "shared-control-plane"
+    log = directory / "keeper.log"
+    keeper = None
+    with processes.locked(base):
+        plane = ControlPlane.attach(directory)
+        if plane is None:
+            owner = os.getpid() if alone else os.getppid()
+            keeper = processes.start([sys.executable, Path(__file__).with_name("keeper.py"), directory, str(owner)], log)
+            ended = processes.wait_until(lambda: not keeper.is_running() or ControlPlane.attach(directory) is not None, 90, every=0.1)
+            plane = ControlPlane.attach(directory)
+            assert ended and plane is not None, log.read_text()
+    yield plane
+    if alone and keeper is not None:
+        plane.stop(remove=True)
+        keeper.stop()
