@@ -4,7 +4,7 @@ import pulumi
 from pulumi import ResourceOptions
 from pulumi_kubernetes import Provider
 
-from components import settings, topology
+from components import config, topology
 from components.alloy import Alloy
 from components.azurite import Azurite
 from components.cert_manager import CertManager
@@ -20,7 +20,7 @@ from components.sample_app import PATH, SampleApp
 from components.store import StoreArgs
 from components.tempo import Tempo
 
-choices = settings.load()
+choices = config.load()
 names = topology.plan(choices)
 charts = open_lock(choices.chart_lock, choices.chart_mirror)
 args = (choices, names, charts)
@@ -55,4 +55,4 @@ pulumi.export("grafanaUrl", names.grafana.url)
 pulumi.export("otlpGrpcEndpoint", names.otlp_grpc.url)
 pulumi.export("otlpHttpEndpoint", names.otlp_http.url)
 pulumi.export("sampleUrl", pulumi.Output.concat("http://", mesh.address, PATH))
-pulumi.export("chartVersions", charts.versions())
+pulumi.export("chartVersions", charts.versions(names.charts))

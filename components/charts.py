@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -56,9 +56,9 @@ class Charts:
         except KeyError:
             raise ConfigurationError(f"{self.lock} holds no chart {name}; it holds {', '.join(self.entries)}") from None
 
-    def versions(self) -> dict[str, str]:
-        """Chart name to version, of the whole lock."""
-        return {chart.name: chart.version for chart in self.entries.values()}
+    def versions(self, names: Iterable[str]) -> dict[str, str]:
+        """Chart name to version."""
+        return {name: self[name].version for name in names}
 
     def archive(self, name: str) -> str:
         """Path of the chart's archive relative to the project, after its digest was verified; downloads it once if need be.

@@ -80,8 +80,5 @@ class Layer(ComponentResource):
         **more: Any,
     ) -> CustomResource:
         """A custom resource; `depends_on` holds the release that brings its CRD and serves its webhook."""
-        logical = f"{namespace or 'cluster'}-{name}-{kind}".lower()
         metadata = ObjectMetaArgs(name=name, namespace=namespace, **more)
-        return CustomResource(
-            logical, api_version=api_version, kind=kind, metadata=metadata, spec=dict(spec), opts=self._child(*depends_on)
-        )
+        return CustomResource(name, api_version=api_version, kind=kind, metadata=metadata, spec=dict(spec), opts=self._child(*depends_on))

@@ -1,26 +1,15 @@
-"""The border: a stack's configuration becomes typed, frozen settings, or one clear message per mistake.
-
-Defaults live here. A stack file holds only what differs. Secrets never enter: each is a configuration key of its own, read
-by `require_secret` where it is used (a secret nested in an object would come out of Pulumi's configuration as plain text).
-"""
+"""What a stack may choose, as typed and frozen models. Defaults live here; a stack file holds only what differs."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
 from datetime import date
-from difflib import get_close_matches
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import pulumi
-from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
-
-from components.errors import ConfigurationError
 
 
 def _matching(pattern: str, rule: str) -> AfterValidator:
@@ -177,9 +166,7 @@ class LokiSettings(Model):
     replication_factor: Annotated[int, Field(ge=1, le=5)] = 1
     retention_days: RetentionDays = 7
     volume_gi: VolumeGi = 10
-    schema_periods: Annotated[tuple[SchemaPeriod, ...], Field(strict=False, min_length=1)] = (
-        SchemaPeriod.model_validate({"from": "2024-04-01"}),
-    )
+    schema_periods: Annotated[tuple[SchemaPeriod, ...], Field(strict=False)] = (SchemaPeriod.model_validate({"from": "2024-04-01"}),)
 
     @model_validator(mode="after")
     def _replicas_carry_the_factor(self) -> LokiSettings:
@@ -191,6 +178,8 @@ class LokiSettings(Model):
 
     @model_validator(mode="after")
     def _periods_are_dates_in_order(self) -> LokiSettings:
+        if not self.schema_periods:
+            raise ValueError("loki.schemaPeriods is []: Loki needs at least one period")
         starts: list[date] = []
         for period in self.schema_periods:
             try:
@@ -270,74 +259,3 @@ class Settings(Model):
     alloy: AlloySettings = AlloySettings()
     grafana: GrafanaSettings = GrafanaSettings()
     sample_app: SampleAppSettings = SampleAppSettings()
-
-
-KEYS: tuple[str, ...] = tuple(to_camel(name) for name in Settings.model_fields)
-"""The configuration keys of the project, without the secrets."""
-SECRET_KEYS: tuple[str, ...] = ("grafanaAdminPassword",)
-"""Configuration keys that are secrets: set with `pulumi config set --secret`."""
-
-
-def load() -> Settings:
-    """Settings of the stack that runs. Raises ConfigurationError."""
-    prefix = f"{pulumi.get_project()}:"
-    everything = {**get_config_env(), **CONFIG.get()}
-    config = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
-    return parse({key: _decoded(key, value) for key, value in config.items()})
-
-
-def _decoded(key: str, value: Any) -> Any:
-    """Pulumi hands every value over as text; what the model expects as an object is JSON inside it."""
-    field = next((f for f in Settings.model_fields.values() if f.alias == key), None)
-    if not isinstance(value, str) or field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Model)):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
-
-
-def parse(config: Mapping[str, Any]) -> Settings:
-    """Settings from the configuration keys of a stack (without the project's prefix).
-
-    Raises ConfigurationError with one line for every mistake at once: the path of the key, its value, and the rule.
-    """
-    lines = [f"{key} is not a configuration key{_closest(key)}" for key in sorted(set(config) - set(KEYS) - set(SECRET_KEYS))]
-    lines += [f"{key} is missing: set it with `pulumi config set --secret {key} <value>`" for key in SECRET_KEYS if not config.get(key)]
-    settings = None
-    try:
-        settings = Settings.model_validate({key: value for key, value in config.items() if key in KEYS})
-    except ValidationError as error:
-        lines += [_line(detail) for detail in error.errors(include_url=False)]
-    if settings is None or lines:
-        raise ConfigurationError(lines)
-    return settings
-
-
-def _closest(key: str, known: tuple[str, ...] = KEYS + SECRET_KEYS) -> str:
-    matches = get_close_matches(key, known, n=1)
-    return f"; did you mean {matches[0]}?" if matches else f"; the keys are {', '.join(known)}"
-
-
-def _line(detail: Any) -> str:
-    path = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        return f"{path} is not a configuration key{_closest(detail['loc'][-1], _siblings(detail['loc'][:-1]))}"
-    if detail["type"] == "value_error":
-        return str(detail["ctx"]["error"])
-    if detail["type"] == "missing":
-        return f"{path} is missing: it must be set"
-    rule = detail["msg"].removeprefix("Input ").replace("String ", "")
-    return f"{path} is {detail['input']!r}: {rule}"
-
-
-def _siblings(path: tuple[Any, ...]) -> tuple[str, ...]:
-    """The keys that may stand beside a misspelt one."""
-    model: Any = Settings
-    for part in path:
-        if isinstance(part, int):
-            continue
-        field = next(f for name, f in model.model_fields.items() if part in (name, f.alias))
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
-    return tuple(field.alias or name for name, field in model.model_fields.items())

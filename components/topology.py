@@ -144,6 +144,8 @@ class Topology:
     sample_namespace: str
     issuer: str
     operator_services: tuple[OperatorService, ...]
+    charts: tuple[str, ...]
+    """Entries of the chart lock that this stack installs."""
 
     def datasource(self, uid: str) -> Datasource:
         """The datasource of that uid; KeyError where a link points at none."""
@@ -192,6 +194,8 @@ def plan(settings: Settings) -> Topology:
     metrics = Service(f"{prometheus}-prometheus", "prometheus", 9090)
     traces = Service("tempo-query-frontend" if distributed_tempo else "tempo", "tempo", 3200)
     logs = Service("loki-gateway", "loki", 80)
+    ambient = settings.istio.mode == "ambient"
+    tempo_chart = "tempo-distributed" if distributed_tempo else "tempo"
     naming = "opentelemetry-operator internal/naming/main.go"
     return Topology(
         releases=Releases(
@@ -203,7 +207,7 @@ def plan(settings: Settings) -> Topology:
             ztunnel=Release("ztunnel", "istio-system", "ztunnel"),
             gateway=Release("istio-ingressgateway", "istio-ingress", "gateway"),
             prometheus=Release("prom", "prometheus", "kube-prometheus-stack"),
-            tempo=Release("tempo", "tempo", "tempo-distributed" if distributed_tempo else "tempo"),
+            tempo=Release("tempo", "tempo", tempo_chart),
             loki=Release("loki", "loki", "loki"),
             otel_operator=Release("opentelemetry-operator", "opentelemetry-operator", "opentelemetry-operator"),
             alloy=Release("alloy", "alloy", "alloy"),
@@ -258,5 +262,11 @@ def plan(settings: Settings) -> Topology:
                 f"Alertmanager/{prometheus}-alertmanager",
                 "alertmanager-operated (prometheus-operator pkg/alertmanager/statefulset.go, governingServiceName)",
             ),
+        ),
+        charts=(
+            "prometheus-operator-crds",
+            *(("gateway-api", "cni", "ztunnel") if ambient else ()),
+            *("cert-manager", "base", "istiod", "gateway", "kube-prometheus-stack", tempo_chart, "loki"),
+            *("opentelemetry-operator", "alloy", "grafana"),
         ),
     )

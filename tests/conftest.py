@@ -1,0 +1,40 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.charts import ROOT
+from rehearsal.bundles.pack import pack
+from tests import recorder
+from tests.stacks import PASSWORD
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with every chart's bundle and the lock that belongs to them."""
+    folder = tmp_path_factory.mktemp("mirror")
+    pack(ROOT / "charts.yaml", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def record(mirror: Path) -> Any:
+    """Runs the program against the recorder, with configuration given as objects."""
+
+    def run(config: Mapping[str, Any], *, preview: bool = False, stack: str = "local") -> recorder.Run:
+        everything = {
+            "grafanaAdminPassword": PASSWORD,
+            "chartMirror": str(mirror),
+            "chartLock": str(mirror / "charts.yaml"),
+            **config,
+        }
+        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in everything.items()}
+        return recorder.run(texts, preview=preview, stack=stack)
+
+    return run

@@ -1,0 +1,155 @@
+"""A recording engine: what the program registers, with parents, dependencies, providers, secrets and component outputs."""
+
+from __future__ import annotations
+
+import asyncio
+import runpy
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from google.protobuf import json_format
+from pulumi.runtime import mocks as pulumi_mocks
+from pulumi.runtime.config import set_all_config
+
+ROOT = Path(__file__).resolve().parent.parent
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+SECRET = "1b47061264138c4ac30d75fd1eb44270"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+LOAD_BALANCER = {"loadBalancer": {"ingress": [{"ip": "203.0.113.7"}]}}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource as the program asked for it."""
+
+    urn: str
+    type: str
+    name: str
+    custom: bool
+    parent: str
+    provider: str
+    dependencies: tuple[str, ...]
+    inputs: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return self.type.rsplit(":", 1)[-1]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything one run of the program registered."""
+
+    resources: Mapping[str, Registered]
+    component_outputs: Mapping[str, dict[str, Any]]
+    outputs: Mapping[str, Any]
+
+    def of_kind(self, kind: str) -> list[Registered]:
+        return [r for r in self.resources.values() if r.kind == kind]
+
+    def named(self, kind: str, name: str) -> Registered:
+        """The one resource of that kind and logical name."""
+        (found,) = [r for r in self.of_kind(kind) if r.name == name]
+        return found
+
+    def waits_for(self, resource: Registered) -> set[str]:
+        """URNs of all that must be there first: dependencies and parents, and theirs."""
+        seen: set[str] = set()
+        todo = [resource.urn]
+        while todo:
+            current = self.resources.get(todo.pop())
+            for urn in (*current.dependencies, current.parent) if current else ():
+                if urn and urn not in seen:
+                    seen.add(urn)
+                    todo.append(urn)
+        return seen
+
+
+class _Cluster(pulumi.runtime.Mocks):
+    """Answers as the kubernetes provider does; at preview a new object has no id and a Release no status."""
+
+    def __init__(self, preview: bool) -> None:
+        self.preview = preview
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        state = dict(args.inputs)
+        if args.typ.endswith(":Release"):
+            status = {"name": state.get("name"), "namespace": state.get("namespace"), "status": "deployed"}
+            state["status"] = UNKNOWN if self.preview else status
+        if args.typ == "kubernetes:core/v1:Service" and args.resource_id:
+            state["status"] = LOAD_BALANCER
+        return args.resource_id or ("" if self.preview else f"{args.name}-id"), state
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[Any, Any]:
+        raise AssertionError(f"the program asked the cluster: {args.token}")
+
+
+class _Monitor(pulumi_mocks.MockMonitor):
+    def __init__(self, mocks: pulumi.runtime.Mocks) -> None:
+        super().__init__(mocks)
+        self.requests: dict[str, Any] = {}
+        self.outputs: dict[str, dict[str, Any]] = {}
+
+    def RegisterResource(self, request: Any) -> Any:
+        response = super().RegisterResource(request)
+        self.requests[response.urn] = request
+        return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        self.outputs[request.urn] = json_format.MessageToDict(request.outputs)
+        return super().RegisterResourceOutputs(request)
+
+
+def run(config: Mapping[str, str], *, preview: bool = False, stack: str = "local") -> Run:
+    """Runs `__main__.py` against the recorder. `config` holds the keys of the project without prefix, values as Pulumi stores them."""
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    monitor = _Monitor(_Cluster(preview))
+    pulumi.runtime.set_mocks(monitor.mocks, project="istio-stack", stack=stack, preview=preview, monitor=monitor)
+    secrets = [f"istio-stack:{key}" for key in config if key == "grafanaAdminPassword"]
+    set_all_config({f"istio-stack:{key}": value for key, value in config.items()}, secrets)
+    exported: dict[str, Any] = {}
+
+    def program() -> None:
+        runpy.run_path(str(ROOT / "__main__.py"))
+        root: Any = pulumi.runtime.settings.get_root_resource()
+        for key, value in root.outputs.items():  # what is unknown at preview never arrives
+            pulumi.Output.from_input(value).apply(lambda known, key=key: exported.update({key: known}))
+
+    sys.path.insert(0, str(ROOT))
+    try:
+        pulumi.runtime.test(program)()
+    finally:
+        sys.path.remove(str(ROOT))
+    return Run({urn: _registered(urn, r) for urn, r in monitor.requests.items()}, monitor.outputs, exported)
+
+
+def _registered(urn: str, request: Any) -> Registered:
+    return Registered(
+        urn,
+        request.type,
+        request.name,
+        request.custom,
+        request.parent,
+        request.provider,
+        tuple(request.dependencies),
+        json_format.MessageToDict(request.object),
+    )
+
+
+def leaves(value: Any, secret: bool = False) -> Iterator[tuple[Any, bool]]:
+    """Every leaf, and whether a secret's envelope is around it."""
+    if isinstance(value, Mapping):
+        if value.get(SIGNATURE) == SECRET:
+            yield from leaves(value["value"], True)
+        else:
+            for child in value.values():
+                yield from leaves(child, secret)
+    elif isinstance(value, list):
+        for child in value:
+            yield from leaves(child, secret)
+    else:
+        yield value, secret

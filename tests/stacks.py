@@ -1,0 +1,60 @@
+"""The stacks that tests go through: one of each kind, and the chart values each of them sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from components import alloy, cert_manager, grafana, istio, loki, opentelemetry, prometheus, tempo
+from components.config import parse
+from components.settings import Settings
+from components.topology import Release, Topology, plan
+
+PASSWORD = "sentinel-password"
+IMAGE = "registry.example.com/rolldice:1.0.0"
+VARIANTS: dict[str, dict[str, Any]] = {
+    "local": {},
+    "ambient": {"istio": {"mode": "ambient", "revision": "blue"}, "sampleApp": {"image": IMAGE}, "preset": "medium"},
+    "distributed": {
+        "preset": "large",
+        "tempo": {"mode": "distributed"},
+        "loki": {"mode": "distributed", "replicas": 3, "replicationFactor": 3},
+        "istio": {"gatewayReplicas": 2},
+        "grafana": {"volumeGi": 5},
+        "opentelemetry": {"go": True, "goExceptionNamespaces": ["sample"], "collectorReplicas": 2},
+        "certManager": {"issuer": "acme", "acme": {"email": "platform@example.com"}},
+        "sampleApp": {"image": IMAGE},
+    },
+}
+"""Configuration of each variant, as objects."""
+
+
+class Install(NamedTuple):
+    """One chart as one stack installs it."""
+
+    release: Release
+    values: dict[str, Any]
+
+
+def settings_of(variant: str) -> Settings:
+    return parse({"grafanaAdminPassword": PASSWORD, **VARIANTS[variant]})
+
+
+def installs(settings: Settings, topology: Topology | None = None) -> Iterator[Install]:
+    """Every release of a stack with the values it gets."""
+    names = topology or plan(settings)
+    r = names.releases
+    yield Install(r.crds, {})
+    yield Install(r.cert_manager, cert_manager.values(settings))
+    yield Install(r.istio_base, istio.base_values(settings))
+    yield Install(r.istiod, istio.istiod_values(settings, names))
+    if settings.istio.mode == "ambient":
+        yield Install(r.istio_cni, istio.cni_values(settings))
+        yield Install(r.ztunnel, istio.ztunnel_values(settings))
+    yield Install(r.gateway, istio.gateway_values(settings))
+    yield Install(r.prometheus, prometheus.values(settings))
+    yield Install(r.tempo, tempo.values(settings, names))
+    yield Install(r.loki, loki.values(settings, names))
+    yield Install(r.otel_operator, opentelemetry.values(settings))
+    yield Install(r.alloy, alloy.values(settings, names))
+    yield Install(r.grafana, grafana.values(settings, names))
