@@ -1,0 +1,191 @@
+"""Runs the program with the real engine: an inline program of the Automation API, with state in a folder of the rehearsal."""
+
+import json
+import os
+import secrets
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulumi.automation import CommandResult, LocalWorkspace, Stack, fully_qualified_stack_name
+from pulumi.automation.errors import CommandError
+
+from rehearsal import stack_files
+from rehearsal.engine_command import Command
+from rehearsal.errors import RehearsalError
+from rehearsal.events import Operation, Recorder, errors, layer_of
+from rehearsal.program import Program
+from rehearsal.progress import Progress
+
+_CREDENTIALS = "passphrase"
+
+
+@dataclass
+class Outcome:
+    """How a run ended."""
+
+    command: str
+    succeeded: bool
+    seconds: float
+    changes: Mapping[str, int]
+    operations: list[Operation]
+    layers: Mapping[str, str]
+    """Layer by URN."""
+    errors: list[str] = field(default_factory=list)
+    configuration_errors: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """Stack outputs, secrets masked."""
+
+    @property
+    def changed(self) -> int:
+        """How many resources the run changed."""
+        return sum(count for op, count in self.changes.items() if op not in ("same", "read"))
+
+
+class Engine:
+    """One stack of one project on one cluster."""
+
+    def __init__(
+        self,
+        binary: Path,
+        root: Path,
+        directory: Path,
+        stack: str,
+        cluster_key: str,
+        config: Mapping[str, Any],
+        search_path: list[Path] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.root = root
+        self.state = directory / "state" / cluster_key
+        self._directory = directory
+        self._stack = stack
+        self._config = config
+        self._command = Command(binary, search_path or [], environment or {}, directory / "logs")
+        self.recorder = Recorder()
+        self.on_failure: Callable[[Operation], None] = lambda operation: None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the engine while it runs."""
+        return self._command.pid
+
+    @property
+    def state_file(self) -> Path:
+        """Where the backend keeps this stack."""
+        return self.state / ".pulumi" / "stacks" / stack_files.project_name(self.root) / f"{self._stack}.json"
+
+    def up(self, refresh: bool = False) -> Outcome:
+        """Brings the stack up; with `refresh` it asks the cluster first what is really there."""
+        return self._run("up", lambda stack, **common: stack.up(refresh=refresh, **common))
+
+    def preview(self) -> Outcome:
+        """Says what `up` would do."""
+        return self._run("preview", lambda stack, **common: stack.preview(**common))
+
+    def refresh(self) -> Outcome:
+        """Takes what the cluster holds into the state."""
+        return self._run("refresh", lambda stack, **common: stack.refresh(**common))
+
+    def destroy(self) -> Outcome:
+        """Removes every resource of the stack."""
+        return self._run("destroy", lambda stack, **common: stack.destroy(**common), expected=self._resources_by_layer())
+
+    def deployment(self) -> dict[str, Any]:
+        """The state as the backend holds it, secrets encrypted; empty where there is none yet."""
+        if not self.state_file.exists():
+            return {}
+        return json.loads(self._cli(["stack", "export", "--stack", self._name]).stdout).get("deployment") or {}
+
+    def import_deployment(self, deployment: Mapping[str, Any]) -> None:
+        """Replaces the state, dropping pending operations."""
+        file = self.state / "import.json"
+        file.touch(mode=0o600)
+        try:
+            file.write_text(json.dumps({"version": 3, "deployment": dict(deployment)}))
+            self._cli(["stack", "import", "--stack", self._name, "--file", str(file)])
+        finally:
+            file.unlink()
+
+    @property
+    def _name(self) -> str:
+        return fully_qualified_stack_name("organization", stack_files.project_name(self.root), self._stack)
+
+    def _resources_by_layer(self) -> dict[str, int]:
+        resources = self.deployment().get("resources", [])
+        parents = {resource["urn"]: resource.get("parent", "") for resource in resources}
+        return Counter(layer_of(resource["urn"], parents) for resource in resources if resource.get("custom"))
+
+    def _workspace(self, program: Callable[[], None] | None = None) -> LocalWorkspace:
+        work = self.state / "project"
+        self.state.mkdir(parents=True, exist_ok=True)
+        stack_files.write_copy(self.root, work, self._stack, self._config)
+        variables = {
+            "PULUMI_HOME": str(self._directory / "pulumi"),
+            "PULUMI_BACKEND_URL": self.state.absolute().as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase(self._directory)),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "NO_COLOR": "1",
+        }
+        return LocalWorkspace(work_dir=str(work), program=program, env_vars=variables, pulumi_command=self._command)
+
+    def _cli(self, arguments: list[str]) -> CommandResult:
+        workspace = self._workspace()
+        return self._command.run(arguments, workspace.work_dir, workspace.env_vars)
+
+    def _run(self, command: str, call: Callable[..., Any], expected: dict[str, int] | None = None) -> Outcome:
+        recorder = self.recorder = Recorder()
+        recorder.on_failure = self.on_failure
+        program = Program(self.root, expected)
+        workspace = self._workspace(program)
+        make = Stack.select if self.state_file.exists() else Stack.create
+        result, failure = None, None
+        with self._command.logged(command), Progress(recorder, command, program.expected), program.at_home():
+            try:
+                result = call(make(self._name, workspace), on_event=recorder.on_event, color="never", suppress_outputs=True)
+            except CommandError as error:
+                failure = error
+        found = list(errors(recorder)) if failure else []
+        if failure and not found and not program.configuration_errors:
+            found = [_said_last(str(failure))]
+        operations = recorder.operations()
+        outputs = getattr(result, "outputs", {})
+        return Outcome(
+            command=command,
+            succeeded=failure is None,
+            seconds=recorder.elapsed(),
+            changes=recorder.changes,
+            operations=operations,
+            layers={operation.urn: recorder.layer(operation.urn) for operation in operations},
+            errors=found,
+            configuration_errors=program.configuration_errors,
+            warnings=[diagnostic.message for diagnostic in recorder.diagnostics if diagnostic.severity == "warning"],
+            outputs={key: "[secret]" if output.secret else output.value for key, output in outputs.items()},
+        )
+
+
+def _passphrase(directory: Path) -> Path:
+    """The passphrase of this rehearsal's states, made on first use."""
+    file = directory / _CREDENTIALS
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(24))
+    return file.absolute()
+
+
+def _said_last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(("code:", "stdout:"))]
+    meaningful = [line.removeprefix("stderr:").strip() for line in lines if line.startswith(("error:", "stderr:"))]
+    return (meaningful or lines or ["the engine failed without a word"])[-1].removeprefix("error: ")
+
+
+def require_disk(directory: Path, bytes_needed: int) -> None:
+    """RehearsalError where the disk has no room for a run."""
+    directory.mkdir(parents=True, exist_ok=True)
+    free = os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize
+    if free < bytes_needed:
+        raise RehearsalError(f"{directory}: {free // 2**20} MB are free on its disk, a run needs {bytes_needed // 2**20} MB")

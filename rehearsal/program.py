@@ -1,0 +1,70 @@
+"""The program as a function that the engine can call: `__main__.py`, run afresh each time."""
+
+import contextlib
+import runpy
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pulumi
+
+
+class Program:
+    """The program as a function: `__main__.py` run afresh each time, in the folder it belongs to."""
+
+    def __init__(self, root: Path, expected: dict[str, int] | None) -> None:
+        self._root = root
+        self.expected: dict[str, int] = expected if expected is not None else {}
+        self._counts = expected is None
+        self._layers: dict[pulumi.Resource | None, str] = {}
+        self.configuration_errors: list[str] = []
+
+    def __call__(self) -> None:
+        if self._counts:
+            pulumi.runtime.register_stack_transformation(self._count)
+        try:
+            runpy.run_path(str(self._root / "__main__.py"), run_name="__main__")
+        except BaseException as error:
+            lines = _configuration_lines(error)
+            if lines is None:
+                raise
+            self.configuration_errors = lines
+            raise pulumi.RunError("\n".join(lines)) from None
+
+    def _count(self, args: pulumi.ResourceTransformationArgs) -> None:
+        """Notes a resource while it is made: under which layer, so that progress knows how many there will be."""
+        layer = self._layers.get(args.opts.parent)
+        if not isinstance(args.resource, pulumi.CustomResource):
+            self._layers[args.resource] = layer or args.name
+        else:
+            self.expected[layer or "stack"] = self.expected.get(layer or "stack", 0) + 1
+
+    @contextlib.contextmanager
+    def at_home(self) -> Iterator[None]:
+        """Inside, the project's folder is the working directory and its modules are imported anew; what was there returns after."""
+        before = self._take_modules()
+        sys.path.insert(0, str(self._root))
+        try:
+            with contextlib.chdir(self._root):
+                yield
+        finally:
+            sys.path.remove(str(self._root))
+            self._take_modules()
+            sys.modules.update(before)
+
+    def _take_modules(self) -> dict[str, ModuleType]:
+        """Takes the program's own modules out of the import system."""
+        own = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "components"}
+        for name in own:
+            del sys.modules[name]
+        return own
+
+
+def _configuration_lines(error: BaseException | None) -> list[str] | None:
+    """The lines of a ConfigurationError, wherever it stands in a chain of errors. Known by name: the class is a new one in each run."""
+    while error is not None:
+        if type(error).__name__ == "ConfigurationError":
+            return list(getattr(error, "lines", ())) or str(error).splitlines()
+        error = error.__cause__ or error.__context__
+    return None
