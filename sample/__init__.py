@@ -1,0 +1,1 @@
+"""The sample application `rolldice`: its source, its image and its tests."""

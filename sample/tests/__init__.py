@@ -1,0 +1,1 @@
+"""Tests of the sample application and of its image."""
