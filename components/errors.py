@@ -10,7 +10,8 @@ from pulumi import RunError
 class ConfigurationError(RunError):
     """Something the user can mend: each line names a key or thing, its value and the rule.
 
-    A RunError, because Pulumi prints those without a traceback. `str()` joins the lines, so that whoever prints the exception prints all of them at once.
+    A RunError, because Pulumi prints those without a traceback.
+    `str()` joins the lines, so that whoever prints the exception prints all of them at once.
     """
 
     def __init__(self, lines: str | Iterable[str]) -> None:

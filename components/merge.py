@@ -41,8 +41,12 @@ def leaves(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, values
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses duplicate keys (PyYAML takes the last one in silence) and knows the bare `=` of some CRDs."""
+class Loader(yaml.SafeLoader):
+    """SafeLoader that knows the bare `=` of some CRDs."""
+
+
+class _StrictLoader(Loader):
+    """It also refuses duplicate keys, of which PyYAML takes the last one in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -59,7 +63,7 @@ def _text(loader: yaml.SafeLoader, node: yaml.Node) -> str:
     return str(loader.construct_scalar(node))
 
 
-_StrictLoader.add_constructor("tag:yaml.org,2002:value", _text)
+Loader.add_constructor("tag:yaml.org,2002:value", _text)
 
 
 def read_yaml(path: Path) -> Any:

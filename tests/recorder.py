@@ -63,7 +63,7 @@ class Run:
         while todo:
             current = self.resources.get(todo.pop())
             for urn in (*current.dependencies, current.parent) if current else ():
-                if urn and urn not in seen:
+                if urn in self.resources and urn not in seen:
                     seen.add(urn)
                     todo.append(urn)
         return seen
@@ -124,7 +124,9 @@ def run(config: Mapping[str, str], *, preview: bool = False, stack: str = "local
         pulumi.runtime.test(program)()
     finally:
         sys.path.remove(str(ROOT))
-    return Run({urn: _registered(urn, r) for urn, r in monitor.requests.items()}, monitor.outputs, exported)
+    # the stack itself is registered beside the program, sometimes only after it has ended
+    registered = {urn: _registered(urn, r) for urn, r in monitor.requests.items() if r.type != "pulumi:pulumi:Stack"}
+    return Run(registered, monitor.outputs, exported)
 
 
 def _registered(urn: str, request: Any) -> Registered:

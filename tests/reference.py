@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from components.merge import parse_all_yaml, read_yaml
+from components.merge import Loader, read_yaml
 
 FOLDER = Path(os.environ.get("ISTIO_STACK_REFERENCE", Path(__file__).resolve().parent.parent.parent / "shared"))
 
@@ -30,15 +31,18 @@ def path(*parts: str) -> Path:
 @cache
 def rendered(chart: str) -> tuple[dict[str, Any], ...]:
     """The objects of a real chart, rendered with the reference values."""
-    file = path("charts", chart, "rendered.yaml")
-    return tuple(parse_all_yaml(file.read_text(), str(file)))
+    return _documents("charts", chart, "rendered.yaml")
 
 
 @cache
 def definitions(chart: str) -> tuple[dict[str, Any], ...]:
     """The CustomResourceDefinitions that a real chart installs."""
-    file = path("charts", chart, "crds.yaml")
-    return tuple(parse_all_yaml(file.read_text(), str(file)))
+    return _documents("charts", chart, "crds.yaml")
+
+
+def _documents(*parts: str) -> tuple[dict[str, Any], ...]:
+    # not the strict loader: a real chart may well say a key twice, Helm does not mind
+    return tuple(document for document in yaml.load_all(path(*parts).read_text(), Loader) if document)
 
 
 @cache

@@ -7,21 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import processes
-from rehearsal.control_plane import ControlPlane
+from rehearsal import processes, tools
+from rehearsal.control_plane import PROGRAMS, ControlPlane
 
 
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[ControlPlane]:
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A running control plane whose pods are ready after half a second, one for all workers: use a namespace of your own.
 
     It belongs to the run, not to the worker that came first: a keeper takes it down when the process that started the workers ends.
     """
-    alone = worker_id == "master"
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
     base = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
     directory = base / "shared-control-plane"
     log = directory / "keeper.log"
     keeper = None
+    tools.ensure(*PROGRAMS)  # here, as a build takes longer than the keeper is given
     with processes.locked(base):
         plane = ControlPlane.attach(directory)
         if plane is None:
