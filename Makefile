@@ -1,0 +1,57 @@
+# Every target sets up what it needs: a virtual environment first, the rehearsal's tools when they are wanted.
+#   make up        the whole stack on a rehearsal cluster     make preview   what `up` would do
+#   make destroy   remove the stack, keep the cluster         make down      stop the rehearsal cluster, remove its data
+#   make test      all tests                                  make check     ruff and pyright
+# Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
+#            TIMELINE=file.svg  POD_START=seconds
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STACK ?= local
+# a stack other than local goes to the cluster that its own configuration names, unless it is only rehearsed
+CLUSTER ?= $(if $(REHEARSE),rehearsal,$(if $(filter local,$(STACK)),rehearsal,configured))
+RUN = $(PY) -m rehearsal
+ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER)
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help up preview refresh destroy down status tools test check bench sample-image clean
+
+help:
+	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
+
+$(VENV)/.ready: requirements.txt requirements-dev.txt sample/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); name another with PYTHON=" >&2; exit 2; }
+	@echo "setting up $(VENV) (Python packages, about a minute)"
+	@$(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) -m venv failed: install your system's python3-venv package" >&2; exit 2; }
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+up: $(VENV)/.ready
+	@$(RUN) up $(ARGUMENTS) $(if $(TIMELINE),--timeline $(TIMELINE)) $(if $(POD_START),--pod-start $(POD_START))
+
+preview refresh destroy: $(VENV)/.ready
+	@$(RUN) $@ $(ARGUMENTS)
+
+down status tools: $(VENV)/.ready
+	@$(RUN) $@
+
+test: $(VENV)/.ready
+	@$(RUN) tools
+	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST)
+
+check: $(VENV)/.ready
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/pyright
+
+bench: $(VENV)/.ready
+	@$(PY) -m bench.up
+
+sample-image: $(VENV)/.ready
+	@$(PY) -m sample.image
+
+clean: down
+	rm -rf $(VENV) .tools .charts .rehearsal
