@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rehearsal.errors import RehearsalError
 
-class ApiError(Exception):
+
+class ApiError(RehearsalError):
     """The API server refused a request; `status` is the HTTP code (0 when it did not answer)."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -37,7 +39,7 @@ class ClusterApi:
             with self._opener.open(request, timeout=seconds) as answer:
                 text = answer.read().decode()
         except urllib.error.HTTPError as error:
-            raise ApiError(error.code, error.read().decode(errors="replace")[:2000]) from None
+            raise ApiError(error.code, _message(error.read().decode(errors="replace"))) from None
         except OSError as error:
             raise ApiError(0, f"{self._server} does not answer: {error}") from None
         return json.loads(text) if text.startswith(("{", "[")) else text
@@ -59,3 +61,11 @@ class ClusterApi:
                 raise
             return False
         return True
+
+
+def _message(answer: str) -> str:
+    """What the API server says is wrong, as one line."""
+    try:
+        return str(json.loads(answer)["message"])
+    except (ValueError, KeyError, TypeError):
+        return " ".join(answer.split())[:400]

@@ -70,6 +70,8 @@ def controller_manager(binary: Path, data: Path) -> list[str]:
         # Nothing attaches here; the autoscaler stays, though it has no metrics: it is part of what charts meet.
         "--controllers=*,-persistentvolume-attach-detach-controller",
         "--node-monitor-period=1s",
+        # Ten missed heartbeats: a busy machine must not lose its nodes.
+        "--node-monitor-grace-period=100s",
         "--kube-api-qps=500",
         "--kube-api-burst=1000",
         "--profiling=false",
@@ -91,7 +93,7 @@ def scheduler(binary: Path, data: Path) -> list[str]:
     return [str(binary), f"--config={path}", "--secure-port=0"]
 
 
-def kwok(binary: Path, data: Path, stages: Path, pod_start_seconds: float) -> list[str]:
+def kwok(binary: Path, data: Path, ports: Mapping[str, int], stages: Path, pod_start_seconds: float) -> list[str]:
     """kwok with the rehearsal's stages, the pods' start time filled in."""
     text = "\n---\n".join(path.read_text() for path in sorted(stages.glob("*.yaml")))
     path = data / "stages.yaml"
@@ -103,5 +105,8 @@ def kwok(binary: Path, data: Path, stages: Path, pod_start_seconds: float) -> li
         "--manage-all-nodes",
         "--node-ip=127.0.0.1",
         f"--cidr={POD_RANGE}",
-        "--node-lease-duration-seconds=40",
+        # It opens this port when all its controllers run.
+        f"--server-address=127.0.0.1:{ports['kwok']}",
+        # With leases a kwok that is started again leaves each node alone until the lease of the one before has run out.
+        "--node-lease-duration-seconds=0",
     ]

@@ -1,6 +1,6 @@
 """The control plane: real etcd, API server, controller manager and scheduler on loopback; kwok simulates nodes and pods."""
 
-import base64
+import contextlib
 import json
 import os
 import secrets
@@ -8,16 +8,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rehearsal import commands, processes, tools
+from rehearsal import cluster_objects, commands, console, processes, tools
 from rehearsal.certificates import write_certificates
 from rehearsal.cluster_api import ApiError, ClusterApi
 from rehearsal.errors import RehearsalError
 from rehearsal.processes import Process
 
-STORAGE_CLASS = "rehearsal"
+PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 NODES = 3
 _STAGES = Path(__file__).parent / "kwok"
-_PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
+_PORTS = ("etcd", "peer", "api", "kwok")
+_MADE_BY_CONTROLLERS = "/api/v1/namespaces/kube-node-lease/serviceaccounts/default"
 _READY_SECONDS = 60.0
 
 
@@ -41,7 +42,7 @@ class ControlPlane:
         Pods get ready `pod_start_seconds` after they are scheduled. With `die_with_parent` it ends with the calling thread.
         """
         directory = directory.absolute()
-        tools.ensure(*_PROGRAMS)
+        tools.ensure(*PROGRAMS)
         with processes.locked(directory):
             plane = cls._load(directory)
             if plane._serves():
@@ -50,8 +51,15 @@ class ControlPlane:
             plane._terminate()
             plane._tied = die_with_parent
             plane._pod_start_seconds = pod_start_seconds
-            if not (plane._whole and plane._starts_again()):
-                plane._start_anew()
+            try:
+                if not (plane._whole and plane._starts_again()):
+                    plane._start_anew()
+            except OSError as error:
+                plane._terminate(grace_seconds=0)
+                raise RehearsalError(f"the control plane cannot keep its data in {plane._data}: {error.strerror or error}") from None
+            except BaseException:
+                plane._terminate(grace_seconds=0)
+                raise
             return plane
 
     @classmethod
@@ -77,6 +85,8 @@ class ControlPlane:
 
     def stop(self, remove: bool = False) -> None:
         """Ends all processes and waits for their ports; `remove` takes the data and the kubeconfig away too."""
+        if not self.directory.is_dir():
+            return
         with processes.locked(self.directory):
             current = self._load(self.directory)
             current._terminate(grace_seconds=0 if remove else 5)
@@ -84,6 +94,8 @@ class ControlPlane:
             if remove:
                 processes.remove(self.kubeconfig)
                 processes.remove(self._data)
+            elif current._data.is_dir():
+                current._save()
 
     def restart_api_server(self) -> None:
         """Kills the API server and starts it again on the same port, as a fault; returns when it is ready."""
@@ -98,12 +110,13 @@ class ControlPlane:
         plane = cls(directory)
         try:
             state = json.loads((plane._data / "state.json").read_text())
-        except (OSError, ValueError):
-            return plane
-        plane._ports = state["ports"]
-        plane._processes = {name: Process(*process) for name, process in state["processes"].items()}
-        plane._pod_start_seconds = state["podStartSeconds"]
-        plane._whole = state["whole"]
+            ports = {name: int(state["ports"][name]) for name in _PORTS}
+            running = {name: Process(*process) for name, process in state["processes"].items()}
+            plane._pod_start_seconds = float(state["podStartSeconds"])
+            plane._whole = bool(state["whole"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return cls(directory)
+        plane._ports, plane._processes = ports, running
         return plane
 
     def _save(self) -> None:
@@ -116,56 +129,63 @@ class ControlPlane:
         _write(self._data / "state.json", json.dumps(state, indent=2))
 
     def _serves(self) -> bool:
-        running = all(name in self._processes and self._processes[name].is_running() for name in _PROGRAMS)
+        running = all(name in self._processes and self._processes[name].is_running() for name in PROGRAMS)
         return running and self._whole and self._answers()
 
-    def _terminate(self, grace_seconds: float = 5.0) -> None:
-        for name in reversed(_PROGRAMS):
-            if name in self._processes:
-                # Only etcd has data to put in order.
-                self._processes.pop(name).stop(grace_seconds if name == "etcd" else 0)
-        processes.wait_for_free_ports(list(self._ports.values()))
+    def _terminate(self, grace_seconds: float = 5.0, wait_for_ports: bool = True) -> None:
+        # Only etcd has data to put in order.
+        graces = [(self._processes[name], grace_seconds if name == "etcd" else 0) for name in reversed(PROGRAMS) if name in self._processes]
+        ran = [process.stop(grace) for process, grace in graces]
+        self._processes = {}
+        # Where none ran, what listens there is not ours to wait for.
+        if wait_for_ports and any(ran):
+            processes.wait_for_free_ports(list(self._ports.values()))
 
     def _starts_again(self) -> bool:
         """Brings the data of a stopped control plane up again, on its old ports where they are free; False if it cannot."""
-        if not all(processes.port_is_free(port) for port in self._ports.values()):
-            self._ports = _free_ports()
         try:
-            self._bring_up()
-        except RehearsalError:
-            self._terminate(grace_seconds=0)
+            self._bring_up_on_free_ports()
+        except (RehearsalError, OSError) as error:
+            console.warning(f"the cluster kept in {self._data} does not come up again, an empty one takes its place ({error})")
             return False
         return True
 
     def _start_anew(self) -> None:
+        processes.remove(self._data)
+        self._data.mkdir()
+        self._whole = False
+        self._ports = _free_ports()
+        write_certificates(self._data / "certificates")
+        _write(self._data / "tokens.csv", f"{secrets.token_hex(24)},rehearsal,rehearsal,system:masters\n")
+        self._bring_up_on_free_ports()
+
+    def _bring_up_on_free_ports(self) -> None:
+        """Brings it up; on other ports if another program takes one between our look and a server's bind."""
         for attempts_left in (2, 1, 0):
-            processes.remove(self._data)
-            self._data.mkdir()
-            self._whole = False
-            self._ports = _free_ports()
-            write_certificates(self._data / "certificates")
-            tokens = self._data / "tokens.csv"
-            tokens.touch(mode=0o600)
-            tokens.write_text(f"{secrets.token_hex(24)},rehearsal,rehearsal,system:masters\n")
+            if not self._ports_are_free():
+                self._ports = _free_ports()
             try:
                 self._bring_up()
-            except RehearsalError as error:
-                self._terminate(grace_seconds=0)
-                # Another program may have taken a port between our look and the server's bind.
-                if attempts_left == 0 or "address already in use" not in str(error):
+            except RehearsalError:
+                self._terminate(grace_seconds=0, wait_for_ports=False)
+                if attempts_left == 0 or self._ports_are_free():
                     raise
             else:
                 return
+
+    def _ports_are_free(self) -> bool:
+        return all(processes.port_is_free(port) for port in self._ports.values())
 
     def _bring_up(self) -> None:
         self._write_kubeconfigs()
         self._run("etcd")
         self._run("kube-apiserver")
         self._wait_for("kube-apiserver", self._answers)
+        self._make_objects()
         for name in ("kube-controller-manager", "kube-scheduler", "kwok"):
             self._run(name)
-        self._make_objects()
         self._wait_for("kube-controller-manager", self._is_ready)
+        self._wait_for("kwok", self._simulates)
         self._whole = True
         self._save()
 
@@ -176,7 +196,7 @@ class ControlPlane:
             "kube-apiserver": lambda: commands.api_server(binary, self._data, self._ports),
             "kube-controller-manager": lambda: commands.controller_manager(binary, self._data),
             "kube-scheduler": lambda: commands.scheduler(binary, self._data),
-            "kwok": lambda: commands.kwok(binary, self._data, _STAGES, self._pod_start_seconds),
+            "kwok": lambda: commands.kwok(binary, self._data, self._ports, _STAGES, self._pod_start_seconds),
         }[name]()
         environment = {**os.environ, "KWOK_WORKDIR": str(self._data / "kwok")}
         self._processes[name] = processes.start(command, self._log(name), die_with_parent=self._tied, env=environment, cwd=self._data)
@@ -216,9 +236,15 @@ class ControlPlane:
                 )
                 for node in nodes
             )
-            return placed and self.api.exists("/api/v1/namespaces/default/serviceaccounts/default")
+            return (
+                placed and self.api.exists(_MADE_BY_CONTROLLERS) and self.api.exists("/api/v1/namespaces/default/serviceaccounts/default")
+            )
         except ApiError:
             return False
+
+    def _simulates(self) -> bool:
+        """Whether kwok's controllers run."""
+        return not processes.port_is_free(self._ports["kwok"])
 
     def _set_pod_start(self, seconds: float) -> None:
         """Gives a running control plane another pod start time."""
@@ -226,57 +252,28 @@ class ControlPlane:
             self._pod_start_seconds = seconds
             self._processes.pop("kwok").stop(grace_seconds=0)
             self._run("kwok")
+            self._wait_for("kwok", self._simulates)
 
     def _make_objects(self) -> None:
+        with contextlib.suppress(ApiError):
+            self.api.request("DELETE", _MADE_BY_CONTROLLERS)  # of an earlier start, so that it says something about this one
         for number in range(1, NODES + 1):
-            self.api.create("/api/v1/nodes", _node(number))
-        self.api.create("/apis/storage.k8s.io/v1/storageclasses", _STORAGE_CLASS_OBJECT)
+            self.api.create("/api/v1/nodes", cluster_objects.node(number))
+        self.api.create("/apis/storage.k8s.io/v1/storageclasses", cluster_objects.STORAGE_CLASS)
 
     def _token(self) -> str:
         return (self._data / "tokens.csv").read_text().partition(",")[0]
 
     def _write_kubeconfigs(self) -> None:
         """The user's kubeconfig, and the same for our own programs, which they keep if the user's is removed."""
-        authority = base64.b64encode((self._data / "certificates" / "ca.crt").read_bytes()).decode()
-        name = "rehearsal"
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": name,
-            "clusters": [{"name": name, "cluster": {"server": self.server, "certificate-authority-data": authority}}],
-            "users": [{"name": name, "user": {"token": self._token()}}],
-            "contexts": [{"name": name, "context": {"cluster": name, "user": name, "namespace": "default"}}],
-        }
+        authority = (self._data / "certificates" / "ca.crt").read_bytes()
+        content = cluster_objects.kubeconfig(self.server, self._token(), authority)
         for path in (self.kubeconfig, self._data / "kubeconfig"):
             _write(path, json.dumps(content, indent=2))
 
 
-_STORAGE_CLASS_OBJECT = {
-    "apiVersion": "storage.k8s.io/v1",
-    "kind": "StorageClass",
-    "metadata": {"name": STORAGE_CLASS, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-    "provisioner": "rehearsal/volumes",
-    "reclaimPolicy": "Delete",
-    "allowVolumeExpansion": True,
-    # A claim binds without a pod: what waits for a claim alone ends, as no later pod would make it.
-    "volumeBindingMode": "Immediate",
-}
-
-
-def _node(number: int) -> dict[str, Any]:
-    name = f"node-{number}"
-    labels = {
-        "kubernetes.io/hostname": name,
-        "kubernetes.io/os": "linux",
-        "kubernetes.io/arch": "amd64",
-        "topology.kubernetes.io/region": "rehearsal",
-        "topology.kubernetes.io/zone": f"rehearsal-{number}",
-    }
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
-
-
 def _free_ports() -> dict[str, int]:
-    return dict(zip(("etcd", "peer", "api"), processes.free_ports(3), strict=True))
+    return dict(zip(_PORTS, processes.free_ports(len(_PORTS)), strict=True))
 
 
 def _write(path: Path, text: str) -> None:

@@ -53,12 +53,18 @@ class Process:
                 os.killpg(self.pid, signal.SIGKILL)
             self._gone_within(10)
 
-    def stop(self, grace_seconds: float = 5.0) -> None:
-        """Terminates it, kills it after the grace (at once when that is 0), and waits until it is gone (10 s at most)."""
+    def stop(self, grace_seconds: float = 5.0) -> bool:
+        """Terminates it, kills it after the grace (at once when that is 0), and waits until it is gone (10 s at most).
+
+        Whether it still ran.
+        """
         if grace_seconds and self._signal(signal.SIGTERM) and self._gone_within(grace_seconds):
-            return
-        if self._signal(signal.SIGKILL) and not self._gone_within(10):
+            return True
+        if not self._signal(signal.SIGKILL):
+            return False
+        if not self._gone_within(10):
             raise RehearsalError(f"process {self.pid} does not end, though it was killed")
+        return True
 
     def _signal(self, number: signal.Signals) -> bool:
         if not self.is_running():
@@ -172,8 +178,11 @@ def locked(directory: Path, seconds: float = 120.0, waiting: str = "") -> Iterat
 
     Waits so many seconds for another run to let go of it; `waiting` is said before.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    handle = os.open(directory, os.O_RDONLY)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY)
+    except OSError as error:
+        raise RehearsalError(f"{directory} cannot be used as a folder: {error.strerror}") from None
     try:
         if waiting and not _try_lock(handle):
             console.note(waiting)
