@@ -1,0 +1,36 @@
+{{- define "model" -}}
+{{- $v := .Values }}
+{{- $name := .Release.Name }}
+{{- $kinds := dict "daemonset" "DaemonSet" "deployment" "Deployment" "statefulset" "StatefulSet" }}
+{{- $selector := include "lib.selector" . }}
+{{- if not (hasKey $kinds $v.controller.type) }}{{ include "lib.refuse" (printf "controller.type %s" $v.controller.type) }}{{ end }}
+accounts: {{ dict $name dict | toJson }}
+configs:
+  {{ $name }}: {data: {config.alloy: {{ tpl $v.alloy.configMap.content . | toJson }}}}
+services:
+  {{ $name }}: {internalTrafficPolicy: Cluster, selector: {{ $selector }}, ports: {http-metrics: 12345:12345}}
+workloads:
+  {{ $name }}:
+    kind: {{ get $kinds $v.controller.type }}
+    replicas: {{ eq $v.controller.type "daemonset" | ternary nil $v.controller.replicas | toJson }}
+    selector: {{ $selector }}
+    containers:
+      alloy:
+        image: docker.io/grafana/alloy:{{ .Chart.AppVersion }}
+        args: [run, /etc/alloy/config.alloy{{ if not $v.alloy.enableReporting }}, --disable-reporting{{ end }}]
+        env: {{ toJson $v.alloy.extraEnv }}
+        resources: {{ toJson $v.alloy.resources }}
+        ports: {http-metrics: 12345}
+        volumeMounts: [{name: config, mountPath: /etc/alloy}]
+      config-reloader:
+        when: {{ $v.configReloader.enabled }}
+        image: quay.io/prometheus-operator/prometheus-config-reloader:v0.91.0@sha256:7d9e4eea5f1139e602508871f422b0116c60e87c662f3dcd234d5ab60cd0d8c1
+        resources: {{ toJson $v.configReloader.resources }}
+    volumes: [{name: config, configMap: {name: {{ $name }}}}]
+monitors:
+  {{ $name }}:
+    when: {{ $v.serviceMonitor.enabled }}
+    labels: {{ toJson $v.serviceMonitor.additionalLabels }}
+    selector: {matchLabels: {{ $selector }}}
+    endpoints: [{port: http-metrics, scheme: http, honorLabels: true}]
+{{- end -}}

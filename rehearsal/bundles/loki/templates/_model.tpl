@@ -1,0 +1,175 @@
+{{/* Where blobs go: the same account for chunks and for rules, with a container each. */}}
+{{- define "storage" -}}
+{{- $names := dict "accountName" "account_name" "accountKey" "account_key" "connectionString" "connection_string" "useManagedIdentity" "use_managed_identity"
+  "useFederatedToken" "use_federated_token" "endpointSuffix" "endpoint_suffix" -}}
+azure:
+  container_name: {{ .bucket }}
+  {{- range $key, $value := .root.Values.loki.storage.azure }}
+  {{ get $names $key }}: {{ toJson $value }}
+  {{- end }}
+{{- end -}}
+
+{{- define "config" -}}
+{{- $v := .Values }}
+{{- $l := $v.loki }}
+{{- $name := .Release.Name }}
+{{- $here := printf "%s.svc.cluster.local" .Release.Namespace }}
+{{- $distributed := eq $v.deploymentMode "Distributed" -}}
+auth_enabled: {{ $l.auth_enabled }}
+common:
+  {{- toYaml $l.commonConfig | nindent 2 }}
+  compactor_grpc_address: {{ $name }}{{ if $distributed }}-compactor{{ end }}.{{ $here }}:9095
+  storage:
+    {{- include "storage" (dict "root" . "bucket" $l.storage.bucketNames.chunks) | nindent 4 }}
+{{- if $v.ruler.enabled }}
+ruler:
+  storage:
+    type: {{ $l.storage.type }}
+    {{- include "storage" (dict "root" . "bucket" $l.storage.bucketNames.ruler) | nindent 4 }}
+{{- end }}
+{{- if $v.chunksCache.enabled }}
+chunk_store_config: {chunk_cache_config: {memcached_client: {addresses: dnssrvnoa+_memcached-client._tcp.{{ $name }}-chunks-cache.{{ $here }}}}}
+{{- end }}
+{{- if $v.resultsCache.enabled }}
+query_range: {cache_results: true, results_cache: {cache: {memcached_client: {addresses: dnssrvnoa+_memcached-client._tcp.{{ $name }}-results-cache.{{ $here }}}}}}
+{{- end }}
+{{- if $distributed }}
+frontend: {scheduler_address: {{ $name }}-query-scheduler-headless.{{ $here }}:9095, tail_proxy_url: "http://{{ $name }}-querier.{{ $here }}:3100"}
+frontend_worker: {scheduler_address: {{ $name }}-query-scheduler-headless.{{ $here }}:9095}
+{{- end }}
+memberlist: {join_members: [{{ $name }}-memberlist.{{ $here }}]}
+schema_config: {{ toJson $l.schemaConfig }}
+storage_config: {{ merge (dict "use_thanos_objstore" $l.storage.use_thanos_objstore) $l.storage_config | toJson }}
+{{- include "lib.fields" (pick $l "server" "ingester" "limits_config" "compactor" "querier" "analytics") }}
+{{- end -}}
+
+{{/* What runs Loki in this mode: the section of the values that sizes a part, its kind, its workload and volume. */}}
+{{- define "parts" -}}
+{{- $name := .Release.Name -}}
+{{- if eq .Values.deploymentMode "Monolithic" -}}
+single-binary: {section: singleBinary, kind: StatefulSet, target: all, name: {{ $name }}, container: loki, volume: storage}
+{{- else if eq .Values.deploymentMode "Distributed" -}}
+{{- range $part, $section := dict "compactor" "compactor" "index-gateway" "indexGateway" "ingester" "ingester" }}
+{{ $part }}: {section: {{ $section }}, kind: StatefulSet, target: {{ $part }}, name: {{ $name }}-{{ $part }}, container: {{ $part }}, volume: data}
+{{- end }}
+{{- range $part, $section := dict "distributor" "distributor" "querier" "querier" "query-frontend" "queryFrontend" "query-scheduler" "queryScheduler" }}
+{{ $part }}: {section: {{ $section }}, kind: Deployment, target: {{ $part }}, name: {{ $name }}-{{ $part }}, container: {{ $part }}, volume: data}
+{{- end }}
+{{- else }}{{ include "lib.refuse" (printf "deploymentMode %s" .Values.deploymentMode) }}{{ end }}
+{{- end -}}
+
+{{- define "refusals" -}}
+{{- $v := .Values }}
+{{- $parts := add $v.distributor.replicas $v.ingester.replicas $v.querier.replicas $v.queryFrontend.replicas | int }}
+{{- if or $v.lokiCanary.enabled $v.test.enabled }}{{ include "lib.refuse" "lokiCanary.enabled or test.enabled: the bundle has neither" }}{{ end }}
+{{- if $v.sidecar.rules.enabled }}{{ include "lib.refuse" "sidecar.rules.enabled: the bundle has no sidecar" }}{{ end }}
+{{- if ne $v.loki.storage.type "azure" }}{{ include "lib.refuse" (printf "loki.storage.type %s: the bundle knows azure alone" $v.loki.storage.type) }}{{ end }}
+{{- if gt (add $v.write.replicas $v.read.replicas $v.backend.replicas | int) 0 }}{{ include "lib.refuse" "replicas of write, read or backend beside another mode" }}{{ end }}
+{{- if and (gt (int $v.singleBinary.replicas) 0) (gt $parts 0) }}{{ include "lib.refuse" "replicas of both the monolith and the parts" }}{{ end }}
+{{- if eq $v.deploymentMode "Distributed" }}
+{{- if $v.ingester.zoneAwareReplication.enabled }}{{ include "lib.refuse" "ingester.zoneAwareReplication without its operator" }}{{ end }}
+{{- if $v.ruler.enabled }}{{ include "lib.refuse" "ruler.enabled: the bundle has no ruler of its own process" }}{{ end }}
+{{- end }}
+{{- end -}}
+
+{{- define "model" -}}
+{{- include "refusals" . }}
+{{- $v := .Values }}
+{{- $name := .Release.Name }}
+{{- $account := $v.serviceAccount.name | default $name }}
+{{- $common := include "lib.selector" . | fromYaml }}
+{{- $parts := include "parts" . | fromYaml }}
+{{- range $part, $shape := $parts }}{{ $_ := set . "selector" (merge (dict "app.kubernetes.io/component" $part) $common) }}{{ end }}
+{{- $gateway := merge (dict "app.kubernetes.io/component" "gateway") $common }}
+{{- $ports := "{http-metrics: 3100:http-metrics, grpc: 9095:grpc, grpclb: 9096:grpc}" }}
+{{- $caches := dict "chunks-cache" $v.chunksCache "results-cache" $v.resultsCache }}
+{{- range $cache, $of := $caches }}{{ $_ := set . "selector" (merge (dict "app.kubernetes.io/component" (printf "memcached-%s" $cache)) $common) }}{{ end }}
+accounts:
+  {{ $account }}: {when: {{ $v.serviceAccount.create }}}
+  {{ $name }}-gateway: {when: {{ $v.gateway.enabled }}, automountServiceAccountToken: false}
+  {{ $name }}-memcached: {automountServiceAccountToken: false}
+configs:
+  {{ $name }}: {data: {config.yaml: {{ include "config" . | toJson }}}}
+services:
+  {{ $name }}-memberlist: {labels: {}, clusterIP: None, ports: {tcp: 7946:http-memberlist}, selector: {{ merge (dict "app.kubernetes.io/part-of" "memberlist") $common | toJson }}}
+  {{- range $parts }}
+  {{ .name }}: {selector: {{ toJson .selector }}, publishNotReadyAddresses: true, ports: {{ $ports }}}
+  {{ .name }}-headless:
+    labels: {{ merge (dict "prometheus.io/service-monitor" "false") .selector | toJson }}
+    clusterIP: None
+    selector: {{ toJson .selector }}
+    ports: {{ $ports }}
+  {{- end }}
+  {{ $name }}-gateway:
+    when: {{ $v.gateway.enabled }}
+    labels: {{ merge (dict "prometheus.io/service-monitor" "false") $gateway | toJson }}
+    selector: {{ toJson $gateway }}
+    ports: {http: 80:http}
+  {{ $name }}-gateway-exporter: {when: {{ and $v.gateway.enabled $v.gateway.metrics.enabled }}, selector: {{ toJson $gateway }}, ports: {http-metrics: 4040:http-metrics}}
+  {{- range $cache, $of := $caches }}
+  {{ $name }}-{{ $cache }}: {when: {{ .enabled }}, clusterIP: None, selector: {{ toJson .selector }}, ports: {memcached-client: 11211:client, http-metrics: 9150:http-metrics}}
+  {{- end }}
+workloads:
+  {{- range $parts }}
+  {{- $of := index $v .section }}
+  {{- $size := dig "claims" (list $of.persistence) $of.persistence | first | dig "size" "" }}
+  {{ .name }}:
+    kind: {{ .kind }}
+    {{- if eq .kind "StatefulSet" }}
+    spec: {serviceName: {{ .name }}-headless{{ if ne .target "index-gateway" }}, podManagementPolicy: Parallel{{ end }}}
+    {{- end }}
+    replicas: {{ $of.replicas }}
+    selector: {{ toJson .selector }}
+    podLabels: {{ merge (dict "app.kubernetes.io/part-of" "memberlist") $v.defaults.podLabels | toJson }}
+    podAnnotations: {checksum/config: {{ include "config" $ | sha256sum }}}
+    account: {{ $account }}
+    containers:
+      {{ .container }}:
+        image: docker.io/grafana/loki:{{ $.Chart.AppVersion }}
+        args: [-config.file=/etc/loki/config/config.yaml, -config.expand-env=true, -target={{ .target }}]
+        env: {{ toJson $v.defaults.extraEnv }}
+        resources: {{ toJson $of.resources }}
+        ports: {http-metrics: 3100, grpc: 9095, http-memberlist: 7946}
+        volumeMounts: [{name: config, mountPath: /etc/loki/config}, {name: {{ .volume }}, mountPath: /var/loki}]
+    volumes:
+    - {name: config, configMap: {name: {{ $name }}, items: [{key: config.yaml, path: config.yaml}]}}
+    {{- if $of.persistence.enabled }}
+    claims: {{ dict .volume $size | toJson }}
+    {{- else }}
+    - {name: {{ .volume }}, emptyDir: {}}
+    {{- end }}
+  {{- end }}
+  {{ $name }}-gateway:
+    when: {{ $v.gateway.enabled }}
+    replicas: {{ $v.gateway.replicas }}
+    selector: {{ toJson $gateway }}
+    containers:
+      nginx: {image: "docker.io/nginxinc/nginx-unprivileged:1.31-alpine", resources: {{ toJson $v.gateway.resources }}, ports: {http: 8080}}
+      exporter: {when: {{ $v.gateway.metrics.enabled }}, image: "ghcr.io/jkroepke/access-log-exporter:0.4.11", ports: {http-metrics: 4040}}
+  {{- range $cache, $of := $caches }}
+  {{- $memory := printf "%dMi" (round (mulf .allocatedMemory 1.2) 0 | int) }}
+  {{ $name }}-{{ $cache }}:
+    when: {{ .enabled }}
+    kind: StatefulSet
+    spec: {serviceName: {{ $name }}-{{ $cache }}}
+    replicas: 1
+    selector: {{ merge (dict "name" (printf "memcached-%s" $cache)) .selector | toJson }}
+    account: {{ $name }}-memcached
+    containers:
+      memcached: {image: "docker.io/library/memcached:1.6.45-alpine", args: ["-m {{ .allocatedMemory }}"], ports: {client: 11211},
+        resources: {limits: {memory: {{ $memory }}}, requests: {cpu: 500m, memory: {{ $memory }}}}}
+      exporter: {image: "docker.io/prom/memcached-exporter:v0.17.0", resources: {{ toJson $v.memcachedExporter.resources }}, ports: {http-metrics: 9150}}
+  {{- end }}
+monitors:
+  {{ $name }}:
+    when: {{ $v.monitoring.serviceMonitor.enabled }}
+    labels: {{ toJson $v.monitoring.serviceMonitor.labels }}
+    selector: {matchLabels: {{ toJson $common }}, matchExpressions: [{key: prometheus.io/service-monitor, operator: NotIn, values: ["false"]}]}
+    endpoints: [{port: http-metrics, path: /metrics, interval: 15s, scheme: http}]
+objects:
+  {{ $name }}-loki-rules:
+    when: {{ $v.monitoring.rules.enabled }}
+    apiVersion: monitoring.coreos.com/v1
+    kind: PrometheusRule
+    labels: {{ toJson $v.monitoring.rules.labels }}
+{{- end -}}
