@@ -41,12 +41,8 @@ def leaves(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, values
 
 
-class Loader(yaml.SafeLoader):
-    """SafeLoader that knows the bare `=` of some CRDs."""
-
-
-class _StrictLoader(Loader):
-    """It also refuses duplicate keys, of which PyYAML takes the last one in silence."""
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses duplicate keys (PyYAML takes the last one in silence) and knows the bare `=` of some CRDs."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -58,12 +54,13 @@ class _StrictLoader(Loader):
         return super().construct_mapping(node, deep)
 
 
-def _text(loader: yaml.SafeLoader, node: yaml.Node) -> str:
+def equals_sign(loader: Any, node: yaml.Node) -> str:
+    """Constructor for YAML's `=`, which SafeLoader knows as a tag and not as the text it is in CRDs."""
     assert isinstance(node, yaml.ScalarNode)
     return str(loader.construct_scalar(node))
 
 
-Loader.add_constructor("tag:yaml.org,2002:value", _text)
+_StrictLoader.add_constructor("tag:yaml.org,2002:value", equals_sign)
 
 
 def read_yaml(path: Path) -> Any:

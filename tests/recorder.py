@@ -84,7 +84,7 @@ class _Cluster(pulumi.runtime.Mocks):
             state["status"] = LOAD_BALANCER
         return args.resource_id or ("" if self.preview else f"{args.name}-id"), state
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[Any, Any]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> Any:
         raise AssertionError(f"the program asked the cluster: {args.token}")
 
 
@@ -138,8 +138,17 @@ def _registered(urn: str, request: Any) -> Registered:
         request.parent,
         request.provider,
         tuple(request.dependencies),
-        json_format.MessageToDict(request.object),
+        _whole(json_format.MessageToDict(request.object)),
     )
+
+
+def _whole(value: Any) -> Any:
+    """Numbers as they were: the wire knows only floating point."""
+    if isinstance(value, dict):
+        return {key: _whole(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_whole(child) for child in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def leaves(value: Any, secret: bool = False) -> Iterator[tuple[Any, bool]]:

@@ -13,8 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
-from components.merge import Loader, read_yaml
+from components.merge import equals_sign, read_yaml
 
+
+class _Loader(yaml.CSafeLoader):
+    """Fast, and not strict: a real chart may well say a key twice, Helm does not mind."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", equals_sign)
 FOLDER = Path(os.environ.get("ISTIO_STACK_REFERENCE", Path(__file__).resolve().parent.parent.parent / "shared"))
 
 
@@ -41,8 +47,7 @@ def definitions(chart: str) -> tuple[dict[str, Any], ...]:
 
 
 def _documents(*parts: str) -> tuple[dict[str, Any], ...]:
-    # not the strict loader: a real chart may well say a key twice, Helm does not mind
-    return tuple(document for document in yaml.load_all(path(*parts).read_text(), Loader) if document)
+    return tuple(document for document in yaml.load_all(path(*parts).read_text(), _Loader) if document)
 
 
 @cache
