@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pulumi.automation import CommandResult, LocalWorkspace, Stack, fully_qualified_stack_name
+from pulumi.automation import CommandResult, LocalWorkspace, OutputMap, Stack, fully_qualified_stack_name
 from pulumi.automation.errors import CommandError
 
 from rehearsal import stack_files
 from rehearsal.engine_command import Command
 from rehearsal.errors import RehearsalError
-from rehearsal.events import Operation, Recorder, errors, layer_of
+from rehearsal.events import PROVIDERS, STACK, Operation, Recorder, errors, layer_of
 from rehearsal.program import Program
 from rehearsal.progress import Progress
 
+SECRET_MARK = "4dabf18193072939515e22adb298388d"
+"""Key that marks a secret in the state, by the engine's protocol."""
 _CREDENTIALS = "passphrase"
 
 
@@ -36,8 +38,6 @@ class Outcome:
     errors: list[str] = field(default_factory=list)
     configuration_errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    outputs: Mapping[str, Any] = field(default_factory=dict)
-    """Stack outputs, secrets masked."""
 
     @property
     def changed(self) -> int:
@@ -94,10 +94,23 @@ class Engine:
         """Removes every resource of the stack."""
         return self._run("destroy", lambda stack, **common: stack.destroy(**common), expected=self._resources_by_layer())
 
-    def deployment(self) -> dict[str, Any]:
-        """The state as the backend holds it, secrets encrypted; empty where there is none yet."""
-        if not self.state_file.exists():
+    def checkpoint(self) -> dict[str, Any]:
+        """The state as the backend wrote it last, secrets encrypted; empty where there is none. Read without starting the engine."""
+        try:
+            return json.loads(self.state_file.read_text())["checkpoint"].get("latest") or {}
+        except FileNotFoundError:
             return {}
+        except (OSError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())
+            raise RehearsalError(f"the state {self.state_file} cannot be read: {reason}; the one before is {self.state_file}.bak") from None
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets masked."""
+        stacks = [resource for resource in self.checkpoint().get("resources", []) if resource["type"] == STACK]
+        return {key: _masked(value) for stack in stacks for key, value in (stack.get("outputs") or {}).items()}
+
+    def export(self) -> dict[str, Any]:
+        """The state in the form that `import_deployment` takes, secrets encrypted."""
         return json.loads(self._cli(["stack", "export", "--stack", self._name]).stdout).get("deployment") or {}
 
     def import_deployment(self, deployment: Mapping[str, Any]) -> None:
@@ -110,14 +123,24 @@ class Engine:
         finally:
             file.unlink()
 
+    def forget(self) -> None:
+        """Removes the stack itself from the backend, after `destroy`, with all that is kept beside its state."""
+        self._cli(["stack", "rm", self._name, "--yes", "--preserve-config"])
+        for file in self.state.glob(f"{self._stack}.*"):
+            file.unlink()
+
     @property
     def _name(self) -> str:
         return fully_qualified_stack_name("organization", stack_files.project_name(self.root), self._stack)
 
     def _resources_by_layer(self) -> dict[str, int]:
-        resources = self.deployment().get("resources", [])
+        resources = self.checkpoint().get("resources", [])
         parents = {resource["urn"]: resource.get("parent", "") for resource in resources}
-        return Counter(layer_of(resource["urn"], parents) for resource in resources if resource.get("custom"))
+        return Counter(
+            layer_of(resource["urn"], parents)
+            for resource in resources
+            if resource.get("custom") and not resource["type"].startswith(PROVIDERS)
+        )
 
     def _workspace(self, program: Callable[[], None] | None = None) -> LocalWorkspace:
         work = self.state / "project"
@@ -131,7 +154,7 @@ class Engine:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "NO_COLOR": "1",
         }
-        return LocalWorkspace(work_dir=str(work), program=program, env_vars=variables, pulumi_command=self._command)
+        return _Workspace(work_dir=str(work), program=program, env_vars=variables, pulumi_command=self._command)
 
     def _cli(self, arguments: list[str]) -> CommandResult:
         workspace = self._workspace()
@@ -143,17 +166,16 @@ class Engine:
         program = Program(self.root, expected)
         workspace = self._workspace(program)
         make = Stack.select if self.state_file.exists() else Stack.create
-        result, failure = None, None
+        failure = None
         with self._command.logged(command), Progress(recorder, command, program.expected), program.at_home():
             try:
-                result = call(make(self._name, workspace), on_event=recorder.on_event, color="never", suppress_outputs=True)
+                call(make(self._name, workspace), on_event=recorder.on_event, color="never", suppress_outputs=True)
             except CommandError as error:
                 failure = error
         found = list(errors(recorder)) if failure else []
         if failure and not found and not program.configuration_errors:
             found = [_said_last(str(failure))]
         operations = recorder.operations()
-        outputs = getattr(result, "outputs", {})
         return Outcome(
             command=command,
             succeeded=failure is None,
@@ -164,8 +186,24 @@ class Engine:
             errors=found,
             configuration_errors=program.configuration_errors,
             warnings=[diagnostic.message for diagnostic in recorder.diagnostics if diagnostic.severity == "warning"],
-            outputs={key: "[secret]" if output.secret else output.value for key, output in outputs.items()},
         )
+
+
+class _Workspace(LocalWorkspace):
+    """A workspace that starts the engine less often: each command names its stack, and outputs are read from the state."""
+
+    def select_stack(self, stack_name: str) -> None:
+        pass
+
+    def stack_outputs(self, stack_name: str) -> OutputMap:
+        return {}
+
+
+def _masked(value: Any) -> Any:
+    """A value of the state without what is secret in it."""
+    if isinstance(value, Mapping):
+        return "[secret]" if SECRET_MARK in value else {key: _masked(part) for key, part in value.items()}
+    return [_masked(part) for part in value] if isinstance(value, list) else value
 
 
 def _passphrase(directory: Path) -> Path:

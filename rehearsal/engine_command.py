@@ -43,7 +43,7 @@ class Command(PulumiCommand):
 
     @contextlib.contextmanager
     def logged(self, name: str) -> Iterator[None]:
-        """Inside, the engine's output goes to a log of this name."""
+        """Inside, the output of this one command goes to a log of its name: others may print secrets."""
         self._logs.mkdir(parents=True, exist_ok=True)
         self._log = self._logs / f"{name}.log"
         self._log.write_text("")
@@ -71,9 +71,10 @@ class Command(PulumiCommand):
             errors="replace", start_new_session=True,
         )  # fmt: skip
         self._process = process
+        log = self._log if self._log and self._log.stem == args[0] else None
         readers = [
-            threading.Thread(target=self._read, args=(process.stdout, said["stdout"], on_output), daemon=True),
-            threading.Thread(target=self._read, args=(process.stderr, said["stderr"], on_error), daemon=True),
+            threading.Thread(target=_read, args=(process.stdout, said["stdout"], on_output, log), daemon=True),
+            threading.Thread(target=_read, args=(process.stderr, said["stderr"], on_error, log), daemon=True),
         ]
         for reader in readers:
             reader.start()
@@ -90,15 +91,16 @@ class Command(PulumiCommand):
             raise create_command_error(result)
         return result
 
-    def _read(self, stream: Any, lines: list[str], callback: Callable[[str], Any] | None) -> None:
-        with stream:
-            for line in stream:
-                lines.append(line.rstrip())
-                if callback:
-                    callback(line.rstrip())
-                if log := self._log:
-                    with log.open("a") as file:
-                        file.write(line)
+
+def _read(stream: Any, lines: list[str], callback: Callable[[str], Any] | None, log: Path | None) -> None:
+    with stream:
+        for line in stream:
+            lines.append(line.rstrip())
+            if callback:
+                callback(line.rstrip())
+            if log:
+                with log.open("a") as file:
+                    file.write(line)
 
 
 def _tied() -> list[str]:

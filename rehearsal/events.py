@@ -10,6 +10,7 @@ from typing import Any
 from pulumi.automation import EngineEvent, OpType
 
 STACK = "pulumi:pulumi:Stack"
+PROVIDERS = "pulumi:providers:"
 UNCHANGED = frozenset({"same", "read", "refresh"})
 """Operations that change nothing in the cluster."""
 _LOGICAL = frozenset({OpType.REPLACE, OpType.READ_REPLACEMENT, OpType.DISCARD, OpType.DISCARD_REPLACED, OpType.REMOVE_PENDING_REPLACE})
@@ -26,6 +27,8 @@ class Operation:
     started: float
     properties: Mapping[str, Any] = field(default_factory=dict)
     """Inputs of the resource, secrets left out."""
+    concrete: bool = True
+    """Whether there is something outside the engine: neither a component nor a provider."""
     ended: float | None = None
     failed: bool = False
 
@@ -41,11 +44,6 @@ class Operation:
     @property
     def changes(self) -> bool:
         return self.op not in UNCHANGED
-
-    @property
-    def is_component(self) -> bool:
-        """Components have no cluster object: every type outside a plugin's own, the stack itself among them."""
-        return not self.type.startswith(("kubernetes:", "azure-native:", "pulumi:providers:", "random:", "tls:"))
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,8 @@ class Recorder:
         state = metadata.new or metadata.old
         parent = state.parent if state else ""
         properties = (state.inputs if state else None) or {}
-        operation = Operation(metadata.urn, metadata.type, metadata.op.value, parent, self.elapsed(), properties)
+        concrete = bool(state and state.custom) and not metadata.type.startswith(PROVIDERS)
+        operation = Operation(metadata.urn, metadata.type, metadata.op.value, parent, self.elapsed(), properties, concrete)
         with self._lock:
             self._parents[metadata.urn] = parent
             self._running[metadata.urn, metadata.op.value] = operation

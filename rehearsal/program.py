@@ -37,7 +37,7 @@ class Program:
         layer = self._layers.get(args.opts.parent)
         if not isinstance(args.resource, pulumi.CustomResource):
             self._layers[args.resource] = layer or args.name
-        else:
+        elif not isinstance(args.resource, pulumi.ProviderResource):
             self.expected[layer or "stack"] = self.expected.get(layer or "stack", 0) + 1
 
     @contextlib.contextmanager

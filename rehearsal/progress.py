@@ -50,7 +50,7 @@ class Progress:
 
     def look(self) -> None:
         """Says what is new since the last look, or what it waits for if nothing was said for a while."""
-        operations = [operation for operation in self._recorder.operations() if not operation.is_component]
+        operations = [operation for operation in self._recorder.operations() if operation.concrete]
         by_layer: dict[str, list[Operation]] = {}
         for operation in operations:
             by_layer.setdefault(self._recorder.layer(operation.urn), []).append(operation)

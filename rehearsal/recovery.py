@@ -41,7 +41,7 @@ class Recovery:
 def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger) -> Recovery:
     """Resolves what unfinished runs left. Bounded: about a minute for each thing that does not go away; then RehearsalError."""
     notes = list(_remove_stale_locks(engine))
-    state = _checkpoint(engine.state_file)
+    state = engine.checkpoint()
     pending = state.get("pending_operations") or []
     recorded = {resource["urn"] for resource in state.get("resources") or []}
     lost = [failed for failed in ledger.failed_creations if failed["urn"] not in recorded]
@@ -55,7 +55,7 @@ def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger) -> Rec
             notes += resolver.resolve("creating", failed)
         adopted = resolver.adopted
     if pending:
-        deployment = engine.deployment()
+        deployment = engine.export()
         deployment["resources"] = [*deployment.get("resources", []), *adopted]
         engine.import_deployment({key: value for key, value in deployment.items() if key != "pending_operations"})
     return Recovery(notes, refresh=since is not None and bool(recorded or adopted))
@@ -163,16 +163,6 @@ class _Resolver:
         if not wait_until(lambda: self._api.find(path) is None, GONE_SECONDS, every=0.1):
             held = (self._api.find(path) or {}).get("metadata", {}).get("finalizers")
             raise RehearsalError(f"{shown} is being removed for more than {GONE_SECONDS:g} s; its finalizers are {held}")
-
-
-def _checkpoint(file: Path) -> dict[str, Any]:
-    """The state as the backend wrote it last, read without the engine, as most runs find nothing to do here."""
-    try:
-        return json.loads(file.read_text())["checkpoint"].get("latest") or {}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError) as error:
-        raise RehearsalError(f"the state {file} cannot be read: {' '.join(str(error).split())}; its last good copy is {file}.bak") from None
 
 
 def _remove_stale_locks(engine: Engine) -> Iterator[str]:

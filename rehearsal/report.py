@@ -10,10 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rehearsal.engine import Outcome
-from rehearsal.events import Operation, layer_of
+from rehearsal.events import PROVIDERS, Operation, layer_of
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
-_COMPONENT_HAS_NO_OBJECT = ("pulumi:", "pulumi-python:")
 _WIDTH = 130
 """Columns of the table where the output is no terminal."""
 
@@ -46,13 +45,13 @@ def rows(outcome: Outcome, resources: Sequence[Mapping[str, Any]]) -> list[Row]:
     parents = {resource["urn"]: resource.get("parent", "") for resource in resources}
     by_layer: dict[str, list[Mapping[str, Any]]] = {}
     for resource in resources:
-        if resource.get("custom") and not resource.get("delete") and not resource["type"].startswith(_COMPONENT_HAS_NO_OBJECT):
+        if resource.get("custom") and not resource.get("delete") and not resource["type"].startswith(PROVIDERS):
             by_layer.setdefault(layer_of(resource["urn"], parents), []).append(resource)
     operations: dict[str, list[Operation]] = {}
     for operation in outcome.operations:
-        if operation.changes and not operation.is_component:
+        if operation.changes and operation.concrete:
             operations.setdefault(outcome.layers[operation.urn], []).append(operation)
-    names = dict.fromkeys([*(outcome.layers[op.urn] for op in outcome.operations if not op.is_component), *by_layer])
+    names = dict.fromkeys([*(outcome.layers[op.urn] for op in outcome.operations if op.concrete), *by_layer])
     return [_row(name, by_layer.get(name, []), operations.get(name, [])) for name in names if name in by_layer or name in operations]
 
 
@@ -92,6 +91,16 @@ def show(outcome: Outcome, resources: Sequence[Mapping[str, Any]], surroundings:
             outputs.add_row(key, Text(value if isinstance(value, str) else json.dumps(value)))
         console.print()
         console.print(outputs)
+
+
+def show_plan(outcome: Outcome, console: Console | None = None) -> None:
+    """Prints what a preview found: one line for each resource that would change."""
+    console = console or _console()
+    signs = {"create": "+", "delete": "-", "update": "~"}
+    for operation in outcome.operations:
+        if operation.changes and operation.concrete:
+            sign = signs.get(operation.op, "±")
+            console.print(Text(f"{sign} {outcome.layers[operation.urn]}: {operation.kind} {operation.name}"))
 
 
 def _table(layers: Sequence[Row], surroundings: Surroundings, seconds: float) -> Table:

@@ -56,7 +56,7 @@ def lanes(outcome: Outcome) -> list[Lane]:
     """The layers in which something changed, by start."""
     found: dict[str, list[Operation]] = {}
     for operation in outcome.operations:
-        if operation.changes and not operation.is_component and not operation.type.startswith("pulumi:providers:"):
+        if operation.changes and operation.concrete:
             found.setdefault(outcome.layers[operation.urn], []).append(operation)
     sorted_lanes = (Lane(name, tuple(sorted(own, key=lambda operation: operation.started))) for name, own in found.items())
     return sorted(sorted_lanes, key=lambda lane: lane.started)
@@ -142,10 +142,10 @@ def _bar(operation: Operation, top: int, scale: float) -> list[str]:
     shown = label if len(label) <= 34 else f"{label[:33]}…"
     tip = f"{label}: {operation.op}, {operation.started:.2f} s to {ended:.2f} s"
     took = f"{ended - operation.started:.1f} s"
+    colour = _COLOURS[_sort(operation)][0]
     parts = [
         f'<text class="note" x="32" y="{top + 10}">{escape(shown)}</text>',
-        f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="2" fill="{_COLOURS[_sort(operation)][0]}">'
-        f"<title>{escape(tip)}</title></rect>",
+        f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="2" fill="{colour}"><title>{escape(tip)}</title></rect>',
     ]
     if ended - operation.started >= 0.05:
         parts.append(f'<text class="value" x="{x + width + 4:.1f}" y="{top + 10}">{took}</text>')

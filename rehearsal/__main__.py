@@ -1,0 +1,5 @@
+"""`python -m rehearsal <command>`."""
+
+from rehearsal.cli import run
+
+run()
