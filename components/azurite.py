@@ -10,7 +10,7 @@ from pulumi_kubernetes import apps, batch, core
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.charts import ROOT
-from components.layer import Layer, LayerArgs
+from components.layer import SKIP_AWAIT, Layer, LayerArgs
 from components.presets import resources
 from components.settings import Settings
 from components.topology import Service, Topology
@@ -106,6 +106,7 @@ def job_spec(settings: Settings, topology: Topology, script: str) -> Any:
                             {"name": "ACCOUNT_KEY", "valueFrom": {"secretKeyRef": topology.azurite_key.reference}},
                         ],
                         "resources": resources("gate", settings.preset),
+                        "terminationMessagePolicy": "FallbackToLogsOnError",  # the script's last line says what is wrong
                         "securityContext": _HARDENED,
                         "volumeMounts": [{"name": "scripts", "mountPath": "/scripts"}],
                     }
@@ -136,7 +137,7 @@ class Azurite(Layer):
         port = core.v1.ServicePortArgs(name="blob", port=service.port, target_port="blob", app_protocol="http")
         core.v1.Service(
             service.name,
-            metadata=metadata,
+            metadata=ObjectMetaArgs(name=service.name, namespace=service.namespace, annotations=SKIP_AWAIT),
             spec=core.v1.ServiceSpecArgs(selector={"app.kubernetes.io/name": service.name}, ports=[port]),
             opts=self._child(namespace),
         )

@@ -21,6 +21,10 @@ HELM_TIMEOUT_SECONDS = 600
 """How long Helm waits for a release's pods. Pulumi waits longer, so that the error that reaches the user is Helm's."""
 
 
+SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+"""For a Service whose pods are waited for anyway: Pulumi would wait for its endpoints to stay the same for ten seconds more."""
+
+
 @dataclass(frozen=True)
 class LayerArgs:
     """What a layer is made of: the choices, the names and the charts. A layer that needs a secret has Args of its own."""

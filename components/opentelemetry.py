@@ -88,11 +88,16 @@ def instrumentation_spec(settings: Settings, topology: Topology) -> dict[str, An
         "sampler": {"type": "parentbased_traceidratio", "argument": f"{settings.opentelemetry.sampling_percentage / 100:g}"},
         # service.name from app.kubernetes.io/name, the same name the mesh gives
         "defaults": {"useLabelsForResourceAttributes": True},
-        "env": [{"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": "http/protobuf"}],
+        "env": [
+            {"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": "http/protobuf"},
+            # as often as the mesh is scraped; the SDKs' default, a minute, leaves dashboards behind the traces
+            {"name": "OTEL_METRIC_EXPORT_INTERVAL", "value": "15000"},
+        ],
         "java": {"resources": small},
         # Node's console.log never reaches the SDK: its logs come from stdout, all of them and once
         "nodejs": {"resourceRequirements": small, "env": [{"name": "OTEL_LOGS_EXPORTER", "value": "none"}]},
-        "python": {"resourceRequirements": small, "env": [{"name": "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED", "value": "true"}]},
+        # probes would fill the trace store: the list of paths that make no span, as Python's instrumentation spells it
+        "python": {"resourceRequirements": small, "env": [{"name": "OTEL_PYTHON_EXCLUDED_URLS", "value": "healthz,readyz,livez"}]},
         "dotnet": {"resourceRequirements": small},
     }
     if settings.opentelemetry.go:

@@ -8,7 +8,7 @@ from pulumi import ResourceOptions
 from pulumi_kubernetes import apps, core
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from components.layer import Layer, LayerArgs
+from components.layer import SKIP_AWAIT, Layer, LayerArgs
 from components.opentelemetry import PRIVILEGED
 from components.presets import resources
 from components.settings import Settings
@@ -111,17 +111,19 @@ class SampleApp(Layer):
     def _install(self, settings: Settings, topology: Topology) -> None:
         service = topology.sample
         namespace = self._namespace(service.namespace, namespace_labels(settings, topology))
-        metadata = ObjectMetaArgs(name=service.name, namespace=service.namespace, labels={"app.kubernetes.io/name": service.name})
+        names: Any = {"name": service.name, "namespace": service.namespace, "labels": {"app.kubernetes.io/name": service.name}}
         if settings.istio.mode == "ambient":
             self._custom("gateway.networking.k8s.io/v1", "Gateway", WAYPOINT, service.namespace, waypoint_spec(), [namespace])
         # name and appProtocol tell the mesh what to speak
         port = core.v1.ServicePortArgs(name="http", port=service.port, target_port="http", app_protocol="http")
         core.v1.Service(
             service.name,
-            metadata=metadata,
+            metadata=ObjectMetaArgs(**names, annotations=SKIP_AWAIT),
             spec=core.v1.ServiceSpecArgs(selector={"app.kubernetes.io/name": service.name}, ports=[port]),
             opts=self._child(namespace),
         )
-        apps.v1.Deployment(service.name, metadata=metadata, spec=deployment_spec(settings, topology), opts=self._child(namespace))
+        apps.v1.Deployment(
+            service.name, metadata=ObjectMetaArgs(**names), spec=deployment_spec(settings, topology), opts=self._child(namespace)
+        )
         for kind, spec in (("Gateway", gateway_spec()), ("VirtualService", virtual_service_spec(topology))):
             self._custom("networking.istio.io/v1", kind, service.name, service.namespace, spec, [namespace])
