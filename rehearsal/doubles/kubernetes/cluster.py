@@ -39,12 +39,16 @@ class Cluster:
         except (Unreachable, ApiError) as error:
             self.unreachable = f"unable to load schema information from the API server: {error}"
 
-    @property
-    def api(self) -> Api:
+    def require_reachable(self) -> Api:
         """The API server; Refusal when there is none to speak to."""
         if self._api is None or self.unreachable:
             raise Refusal(f"configured Kubernetes cluster is unreachable: {self.unreachable}")
         return self._api
+
+    @property
+    def api(self) -> Api:
+        """The API server; Refusal when there is none to speak to."""
+        return self.require_reachable()
 
     def resource_of(self, obj: dict[str, Any]) -> Resource:
         """The object's kind; NoMatch when the API server does not know it."""

@@ -3,19 +3,17 @@
 import threading
 from typing import Any
 
-from rehearsal.doubles.kubernetes import managers, shapes, state
-from rehearsal.doubles.kubernetes.api import APPLY, JSON_PATCH
+from rehearsal.doubles.kubernetes import shapes, state
+from rehearsal.doubles.kubernetes.applying import Applier
 from rehearsal.doubles.kubernetes.awaiting import Wait, timeout_seconds, until_gone, until_ready
 from rehearsal.doubles.kubernetes.cluster import Cluster
 from rehearsal.doubles.kubernetes.config import Settings
-from rehearsal.doubles.kubernetes.diff import parsed
 from rehearsal.doubles.kubernetes.errors import ApiError, InitializationFailed, NoMatch, NotReady, Refusal, Unreachable
 from rehearsal.doubles.kubernetes.host import Host
 from rehearsal.doubles.kubernetes.readiness import readiness_of, readiness_on_refresh
 from rehearsal.doubles.kubernetes.requests import Call
 from rehearsal.doubles.kubernetes.values import has_unknown, keep_secrets
 
-_RETRIES = 5
 _EXISTS = """{}
 
 The resource already exists in the cluster. This can happen when:
@@ -28,9 +26,6 @@ The resource already exists in the cluster. This can happen when:
     protected resources (e.g. kube-system) cannot be deleted on destroy.
   - Intentional upsert: set upsertExistingObjects on the provider to allow
     server-side apply to update existing objects on create."""
-_CONFLICT = """server-side apply field conflict detected, see https://www.pulumi.com/registry/packages/kubernetes/how-to-guides/\
-managing-resources-with-server-side-apply/#handle-field-conflicts-on-existing-resources for troubleshooting help
-The resource managed by field manager "{}" had an apply conflict: {}"""
 _UNREACHABLE = (
     "{}. If the cluster was deleted, you can remove this resource from Pulumi state by rerunning the operation with the "
     'PULUMI_K8S_DELETE_UNREACHABLE environment variable set to "true"'
@@ -45,18 +40,20 @@ class Objects:
         self._settings = settings
         self._host = host
         self._cancelled = cancelled
+        self._applier = Applier(cluster, settings, cancelled)
 
     def create(self, call: Call) -> tuple[str, dict[str, Any]]:
         """Id and state of a new object; of a preview the inputs, where the API server cannot say more yet."""
-        if not call.preview:
-            _ = self._cluster.api
         inputs = shapes.from_inputs(call.news)
         is_patch = shapes.is_patch(call.type, inputs)
-        if call.preview and (has_unknown(inputs) or is_patch or not self._cluster.knows(inputs)):
+        if not call.preview:
+            self._cluster.require_reachable()
+        elif has_unknown(inputs) or is_patch or not self._cluster.knows(inputs):
             return "", call.news
         manager, first_version = state.manager_of({}, inputs), inputs["apiVersion"]
+        applies = is_patch or self._settings.has("upsertExistingObjects")
         try:
-            live = self._send(inputs, manager, call.preview, applies=is_patch or self._settings.has("upsertExistingObjects"))
+            live = self._applier.create(inputs, manager, preview=call.preview, applies=applies)
         except NoMatch as error:
             raise Refusal(
                 f'creation of resource "{call.urn}" with kind {first_version}/{inputs.get("kind")} failed because the Kubernetes API '
@@ -85,44 +82,22 @@ class Objects:
             ) from None
         return shapes.identifier(live), state.written(inputs, live, call.news, manager, first_version)
 
-    def _send(self, inputs: dict[str, Any], manager: str, preview: bool, applies: bool) -> dict[str, Any]:
-        """Sends the object; again, up to five times, while its kind or its namespace is not there."""
-        pause = 1.0
-        for attempt in range(_RETRIES + 1):
-            try:
-                return self._send_once(inputs, manager, preview, applies)
-            except (NoMatch, ApiError) as error:
-                is_missing = isinstance(error, NoMatch) or error.status == 404
-                if not is_missing or attempt == _RETRIES or (preview and isinstance(error, ApiError)) or self._cancelled.wait(pause):
-                    raise
-                pause *= 2
-        raise AssertionError("unreachable")
-
-    def _send_once(self, inputs: dict[str, Any], manager: str, preview: bool, applies: bool) -> dict[str, Any]:
-        api, resource = self._cluster.api, self._cluster.resource_of(inputs)
-        dry_run = {"dryRun": "All"} if preview else {}
-        namespace, name = shapes.namespace_of(inputs), shapes.name_of(inputs)
-        if not applies:
-            query = {"fieldManager": managers.CREATOR, **dry_run}
-            return api.request("POST", resource.path(namespace), query, inputs)
-        force = str(self._forces(inputs, None, preview)).lower()
-        query = {"fieldManager": manager, "force": force, "fieldValidation": "Warn", **dry_run}
-        try:
-            return api.request("PATCH", resource.path(namespace, name), query, inputs, content_type=APPLY)
-        except ApiError as error:
-            raise _explained(error, manager) from None
-
     def update(self, call: Call) -> dict[str, Any]:
         """The state after an update; of a preview, as the API server computes it."""
-        if not call.preview:
-            _ = self._cluster.api
         inputs = shapes.normal(shapes.from_inputs(call.news))
-        if call.preview and (has_unknown(inputs) or not self._cluster.knows(inputs)):
+        is_patch = shapes.is_patch(call.type, inputs)
+        if not call.preview:
+            self._cluster.require_reachable()
+        elif has_unknown(inputs) or not self._cluster.knows(inputs):
             return call.news
         old_inputs, old_live = state.read(call.olds)
-        manager, first_version = state.manager_of(call.olds, inputs), state.first_version_of(call.olds, old_inputs)
+        old_manager, manager = state.manager_of(call.olds, old_inputs), state.manager_of(call.olds, inputs)
+        first_version = state.first_version_of(call.olds, old_inputs)
         try:
-            live = self._apply(call, inputs, old_live, manager)
+            name = shapes.name_of(old_live)
+            before, live = self._applier.update(inputs, name, manager, preview=call.preview, is_patch=is_patch, ignored=call.ignored)
+            if not call.preview:
+                live = self._until_ready(call, inputs, live, before)
         except NoMatch as error:
             raise Refusal(
                 f'update of resource "{call.urn}" failed because the Kubernetes API server reported that the apiVersion for this resource '
@@ -138,44 +113,15 @@ class Objects:
                 state.written(inputs, live, call.news, manager, first_version),
                 reasons,
             ) from None
+        if old_manager != manager and not call.preview:
+            self._applier.relinquish(live, old_manager)
         return state.written(inputs, live, call.news, manager, first_version)
 
     def _live_after(self, call: Call, old_live: dict[str, Any], failure: Exception) -> dict[str, Any]:
         try:
-            return self._get(old_live)
-        except (ApiError, Unreachable, NoMatch, Refusal) as error:
+            return self._applier.get(old_live)
+        except (ApiError, Unreachable, NoMatch) as error:
             raise Refusal(f'update of resource "{call.urn}" failed: {failure}\nunable to get cluster state: {error}') from None
-
-    def _get(self, obj: dict[str, Any]) -> dict[str, Any]:
-        path = self._cluster.resource_of(obj).path(shapes.namespace_of(obj), shapes.name_of(obj))
-        return self._cluster.api.get(path)
-
-    def _apply(self, call: Call, inputs: dict[str, Any], old_live: dict[str, Any], manager: str) -> dict[str, Any]:
-        api = self._cluster.api
-        path = self._cluster.resource_of(inputs).path(shapes.namespace_of(inputs), shapes.name_of(old_live))
-        before = api.get(path)
-        query = {"fieldManager": manager, **({"dryRun": "All"} if call.preview else {})}
-        if shapes.is_crd(inputs):
-            body = {**inputs, "metadata": {**inputs["metadata"], "resourceVersion": before["metadata"]["resourceVersion"]}}
-            live = api.request("PUT", path, query, body)
-        else:
-            owned = before
-            if not call.preview and not shapes.is_patch(call.type, inputs) and (patch := managers.takeover(before, manager)):
-                owned = api.request("PATCH", path, None, patch, content_type=JSON_PATCH)
-            query["force"] = str(self._forces(inputs, owned, call.preview)).lower()
-            try:
-                live = api.request("PATCH", path, query, _left_alone(inputs, owned, manager, call.ignored), content_type=APPLY)
-            except ApiError as error:
-                raise _explained(error, manager) from None
-        return live if call.preview else self._until_ready(call, inputs, live, before)
-
-    def _forces(self, inputs: dict[str, Any], live: dict[str, Any] | None, preview: bool) -> bool:
-        """Whether to take fields from other managers."""
-        if shapes.annotation(inputs, "pulumi.com/patchForce") == "true" or self._settings.has("enablePatchForce"):
-            return True
-        if live is None:
-            return preview
-        return not live["metadata"].get("managedFields") or (preview and managers.has_own_create(live))
 
     def _wait(self, call: Call, live: dict[str, Any], previous: dict[str, Any] | None) -> Wait:
         return Wait(self._cluster.api, live, previous, self._cancelled, lambda message: self._host.status(message, call.urn))
@@ -202,7 +148,7 @@ class Objects:
         wanted = {**wanted, "metadata": {**wanted.get("metadata", {}), "name": name, **({"namespace": namespace} if namespace else {})}}
         problem: NotReady | None = None
         try:
-            live = self._get(wanted)
+            live = self._applier.get(wanted)
             readiness = None if is_import else readiness_on_refresh(self._wait(call, live, None), old_inputs)
             if readiness is not None:
                 ready = readiness.look()
@@ -244,6 +190,9 @@ class Objects:
             raise Refusal(_UNREACHABLE.format("configured Kubernetes cluster is unreachable"))
         inputs, old_live = state.read(call.olds)
         try:
+            if shapes.is_patch(call.type, old_live):
+                self._applier.relinquish(old_live, state.manager_of(call.olds, inputs))
+                return
             path = self._cluster.resource_of(old_live).path(shapes.namespace_of(old_live), call.identifier.rpartition("/")[2])
             policy = shapes.annotation(inputs, "pulumi.com/deletionPropagationPolicy").capitalize()
             options = {"propagationPolicy": policy if policy in ("Orphan", "Background") else "Foreground"}
@@ -265,34 +214,6 @@ class Objects:
 def _hides_preview(error: ApiError) -> bool:
     """Whether a preview falls back to the inputs: no namespace yet, no right to ask, an object that the update will replace."""
     return (error.status == 404 and error.about == "namespaces") or error.status == 403 or error.reason == "AlreadyExists"
-
-
-def _explained(error: ApiError, manager: str) -> ApiError:
-    if error.reason != "Conflict":
-        return error
-    return ApiError(error.status, _CONFLICT.format(manager, error), error.reason, error.about, error.causes)
-
-
-def _left_alone(inputs: dict[str, Any], live: dict[str, Any], manager: str, ignored: list[str]) -> dict[str, Any]:
-    """The inputs with the fields of ignoreChanges as they are: left out where another manager has them, else as they are live."""
-    for text in ignored:
-        path = tuple(str(step) for step in parsed(text))
-        ours, theirs = managers.owns(live, manager, path)
-        value: Any = live
-        for step in path:
-            value = value.get(step) if isinstance(value, dict) else None
-        if (theirs and not ours) or value is not None:
-            inputs = _with(inputs, path, None if theirs and not ours else value)
-    return inputs
-
-
-def _with(obj: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """A copy with the value at the path; without it where the value is None."""
-    key, *rest = path
-    if rest:
-        inner = obj.get(key)
-        return {**obj, key: _with(inner if isinstance(inner, dict) else {}, tuple(rest), value)}
-    return {name: item for name, item in obj.items() if name != key} | ({} if value is None else {key: value})
 
 
 def _of_type(urn_type: str) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def last_revision(api: Api, namespace: str, name: str) -> int:
     """The last revision's number, 0 when there is none."""
     path = api.resource("v1", "Secret").path(namespace)
     listed = api.get(path, {"labelSelector": f"name={name},owner=helm"}, accept=METADATA_ONLY)
-    return max((int(item["metadata"]["labels"]["version"]) for item in listed.get("items", [])), default=0)
+    return max((int(item["metadata"]["labels"]["version"]) for item in listed.get("items") or []), default=0)
 
 
 def last(api: Api, namespace: str, name: str) -> Record | None:

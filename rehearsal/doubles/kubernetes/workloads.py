@@ -54,7 +54,7 @@ class _Workload:
     def owned(self, api_version: str, kind: str, owner: dict[str, Any]) -> list[dict[str, Any]]:
         labels = ((self.live.get("spec") or {}).get("selector") or {}).get("matchLabels")
         listed = self.wait.read(api_version, kind, labels=labels) or {}
-        return [item for item in listed.get("items", []) if _is_owned_by(item, owner)]
+        return [item for item in listed.get("items") or [] if _is_owned_by(item, owner)]
 
     def pod_messages(self, owner: dict[str, Any]) -> list[str]:
         return [message for pod in self.owned("v1", "Pod", owner) for message in pod_problems(pod)]
