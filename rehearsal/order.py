@@ -120,19 +120,19 @@ class _Records:
             for item in self._deployments
             if selector
             and item["metadata"]["namespace"] == namespace
-            and selector.items() <= (item["spec"]["template"]["metadata"].get("labels") or {}).items()
+            and selector.items() <= _labels(item["spec"]["template"]).items()
         ]
         return self._gate(f"webhook {webhook}", behind, f"Service {namespace}/{name} selects no Deployment")
 
     def injected(self) -> Iterator[tuple[str, dict[str, Any], Gate]]:
         """The pods of namespaces with injection, each with the istiod of its revision."""
-        istiods = [item for item in self._deployments if _labels(item).get("app") == "istiod"]
+        istiods = [item for item in self._deployments if _labels(item["spec"]["template"]).get("app") == "istiod"]
         for pod in self._list("/api/v1/pods"):
             namespace = self._namespaces.get(pod["metadata"]["namespace"], {})
             revision = "default" if namespace.get("istio-injection") == "enabled" else namespace.get("istio.io/rev")
             if not revision or _labels(pod).get("sidecar.istio.io/inject") == "false":
                 continue
-            own = [istiod for istiod in istiods if _labels(istiod).get("istio.io/rev", "default") == revision]
+            own = [istiod for istiod in istiods if _labels(istiod["spec"]["template"]).get("istio.io/rev", "default") == revision]
             yield "Pod", pod, self._gate(f"injection ({revision})", own or istiods, "there is no istiod")
 
     def covered(self, webhook: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
