@@ -106,17 +106,14 @@ class ControlPlane:
 
     @classmethod
     def _load(cls, directory: Path) -> "ControlPlane":
-        """What the state file says; an empty plane when there is none, or one cut short."""
+        """What the state file says; a plane that is not whole when it says nothing, or not all."""
         plane = cls(directory)
-        try:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             state = json.loads((plane._data / "state.json").read_text())
-            ports = {name: int(state["ports"][name]) for name in _PORTS}
-            running = {name: Process(*process) for name, process in state["processes"].items()}
+            plane._processes = {name: Process(*process) for name, process in state["processes"].items()}
             plane._pod_start_seconds = float(state["podStartSeconds"])
+            plane._ports = {name: int(state["ports"][name]) for name in _PORTS}
             plane._whole = bool(state["whole"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return cls(directory)
-        plane._ports, plane._processes = ports, running
         return plane
 
     def _save(self) -> None:
@@ -137,6 +134,9 @@ class ControlPlane:
         graces = [(self._processes[name], grace_seconds if name == "etcd" else 0) for name in reversed(PROGRAMS) if name in self._processes]
         ran = [process.stop(grace) for process, grace in graces]
         self._processes = {}
+        # Those that no file names any more, as somebody removed the directory or killed us between a start and its record.
+        for stray in processes.with_argument(f"={self._data}/", programs=PROGRAMS):
+            stray.stop(grace_seconds=0)
         # Where none ran, what listens there is not ours to wait for.
         if wait_for_ports and any(ran):
             processes.wait_for_free_ports(list(self._ports.values()))

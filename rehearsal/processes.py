@@ -138,8 +138,24 @@ def start(
 def exec_tied(parent: int, command: Sequence[str]) -> None:
     """Becomes the command, to be killed when the parent ends: the other half of `start(die_with_parent=True)`."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() == parent:
+    if os.getppid() != parent:
+        return
+    try:
         os.execvp(command[0], list(command))
+    except OSError as error:
+        sys.exit(f"{command[0]} does not start: {error.strerror}")
+
+
+def with_argument(text: str, programs: Sequence[str]) -> list[Process]:
+    """The processes of these programs with an argument that contains the text; none where there is no /proc (macOS)."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            program, *arguments = entry.read_text(errors="replace").split("\0")
+            started = start_time(int(entry.parent.name))
+            if Path(program).name in programs and any(text in argument for argument in arguments) and started:
+                found.append(Process(int(entry.parent.name), started))
+    return found
 
 
 def free_ports(count: int) -> list[int]:

@@ -249,6 +249,14 @@ def test_spoilt_data_gives_way_to_an_empty_cluster_with_a_warning(plane: Control
     assert "an empty one takes its place" in capsys.readouterr().err
 
 
+def test_programs_whose_files_were_removed_are_ended_by_the_next_start(plane: ControlPlane, directory: Path):
+    left = [processes.Process(pid, processes.start_time(pid) or "") for pid in plane.pids.values()]
+    processes.remove(directory)
+    again = ControlPlane.start(directory, pod_start_seconds=0.1, die_with_parent=True)
+    assert not any(process.is_running() for process in left)
+    assert again.api.exists("/api/v1/nodes/node-1")
+
+
 def test_removed_it_leaves_no_process_no_port_and_no_file(plane: ControlPlane, directory: Path):
     alive = [processes.Process(pid, processes.start_time(pid) or "") for pid in plane.pids.values()]
     port = int(plane.server.rpartition(":")[2])
