@@ -1,6 +1,8 @@
 """Starts the kubernetes double: `python -m rehearsal.doubles.kubernetes <engine address>`."""
 
+import contextlib
 import os
+import select
 import signal
 import sys
 import threading
@@ -16,36 +18,40 @@ _LOOK_SECONDS = 0.5
 
 def main(arguments: list[str]) -> int:
     """Serves until the engine ends it, or ends."""
-    ended, cancelled = threading.Event(), threading.Event()
-    # The engine ends its plugins by an interrupt, and kills them five seconds later. A user's interrupt reaches the engine
-    # alone, as each plugin has a process group of its own: that one arrives as Cancel.
+    ended, end = os.pipe()
+    os.set_blocking(end, False)
+    # The engine interrupts its plugins when it is done with them; a user's interrupt comes by Cancel.
+    signal.set_wakeup_fd(end)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    channel = grpc.insecure_channel(arguments[0]) if arguments else None
+        signal.signal(number, lambda *_: None)
+    parent, cancelled = os.getppid(), threading.Event()
+    # Flags for logs may come before the address.
+    channel = grpc.insecure_channel(arguments[-1]) if arguments else None
     if channel is not None:
-        _end_with_engine(channel, ended)
+        _end_with_engine(channel, end)
     provider = Provider(Host(channel), cancelled)
     server, port = serve(provider, cancelled)
     print(port, flush=True)
-    parent = os.getppid()
-    while not ended.wait(_LOOK_SECONDS) and os.getppid() == parent:
+    while not select.select([ended], [], [], _LOOK_SECONDS)[0] and os.getppid() == parent:
         pass
     cancelled.set()
-    provider.close()
     server.stop(grace=None)
-    # Threads that still wait for something must not keep the process.
+    provider.close()
+    sys.stdout.flush()
+    # Threads that still wait for something must not keep the process, and Helm ends with them.
     os._exit(0)
 
 
-def _end_with_engine(channel: grpc.Channel, ended: threading.Event) -> None:
-    """Ends when the connection to the engine breaks and it does not take a new one."""
+def _end_with_engine(channel: grpc.Channel, end: int) -> None:
+    """Ends when the connection to the engine breaks and it takes no new one."""
     was_connected = threading.Event()
 
     def noted(state: grpc.ChannelConnectivity) -> None:
         if state is grpc.ChannelConnectivity.READY:
             was_connected.set()
         elif state is grpc.ChannelConnectivity.TRANSIENT_FAILURE and was_connected.is_set():
-            ended.set()
+            with contextlib.suppress(OSError):
+                os.write(end, b"x")
 
     channel.subscribe(noted, try_to_connect=True)
 
