@@ -31,7 +31,7 @@ def pack(lock_path: Path = ROOT / "charts.yaml", into: Path = ROOT / ".rehearsal
     The lock that is written is the one that was read, with the digests of the archives written and `standIn: true` per chart.
     Returns its path. Raises RehearsalError where a chart has no bundle or the folder cannot be written.
     """
-    lock: dict[str, Any] = yaml.safe_load(lock_path.read_text())
+    lock = _read(lock_path)
     try:
         into.mkdir(parents=True, exist_ok=True)
         for name, entry in lock["charts"].items():
@@ -62,6 +62,19 @@ def archive(name: str, version: str, app_version: str) -> bytes:
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     return gzip.compress(plain.getvalue(), mtime=0)
+
+
+def _read(lock_path: Path) -> dict[str, Any]:
+    try:
+        lock = yaml.safe_load(lock_path.read_text())
+    except OSError as error:
+        raise RehearsalError(f"{lock_path} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise RehearsalError(f"{lock_path}: {' '.join(str(error).split())}") from None
+    entries = lock.get("charts") if isinstance(lock, dict) else None
+    if not isinstance(entries, dict) or not all(isinstance(e, dict) and {"version", "appVersion"} <= e.keys() for e in entries.values()):
+        raise RehearsalError(f"{lock_path} is not a chart lock: it needs `charts`, and each chart its version and appVersion")
+    return lock
 
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -1,7 +1,7 @@
 {{/* What every bundle shares. Its templates/_model.tpl defines "model", a short YAML description, and "lib.objects" makes objects of it. */}}
 
-{{/* What the real chart would refuse, or nobody modelled; the message always starts the same, so that a test knows it from an accident. */}}
-{{- define "lib.refuse" -}}{{ fail (printf "refused: %s" .) }}{{- end -}}
+{{/* (list condition why): what the real chart refuses too, or nobody modelled. It always starts the same, so that a test knows it. */}}
+{{- define "lib.refuse" -}}{{- if index . 0 }}{{ fail (printf "refused: %s" (index . 1)) }}{{ end -}}{{- end -}}
 
 {{/* The labels by which most charts select their pods. */}}
 {{- define "lib.selector" -}}{app.kubernetes.io/name: {{ .Chart.Name }}, app.kubernetes.io/instance: {{ .Release.Name }}}{{- end -}}
@@ -77,7 +77,8 @@ data: {{ toJson $object.data }}
 ---
 apiVersion: v1
 kind: Service
-{{ include "lib.metadata" (dict "root" $root "name" $name "object" (hasKey $object "labels" | ternary $object (merge (dict "labels" (deepCopy $object.selector)) $object))) }}
+{{- $object = hasKey $object "labels" | ternary $object (merge (dict "labels" (deepCopy $object.selector)) $object) }}
+{{ include "lib.metadata" (dict "root" $root "name" $name "object" $object) }}
 spec:
   {{- include "lib.fields" (omit $object "labels" "annotations" "namespace" "ports") | indent 2 }}
   ports:
@@ -103,8 +104,9 @@ spec:
       containers: {{- include "lib.containers" $object.containers | indent 6 }}
   {{- with $object.claims }}
   volumeClaimTemplates:
-  {{- range $claim, $size := . }}
-  - {metadata: {name: {{ $claim }}}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: {{ $size }}}}}}
+  {{- range . }}
+  - metadata: {name: {{ .name }}}
+    spec: {accessModes: {{ .accessModes | default (list "ReadWriteOnce") | toJson }}, resources: {requests: {storage: {{ .size }}}}}
   {{- end }}
   {{- end }}
 {{- end }}

@@ -3,7 +3,7 @@
 {{- $name := .Release.Name }}
 {{- $kinds := dict "daemonset" "DaemonSet" "deployment" "Deployment" "statefulset" "StatefulSet" }}
 {{- $selector := include "lib.selector" . }}
-{{- if not (hasKey $kinds $v.controller.type) }}{{ include "lib.refuse" (printf "controller.type %s" $v.controller.type) }}{{ end }}
+{{- include "lib.refuse" (list (not (hasKey $kinds $v.controller.type)) (printf "controller.type %s" $v.controller.type)) }}
 accounts: {{ dict $name dict | toJson }}
 configs:
   {{ $name }}: {data: {config.alloy: {{ tpl $v.alloy.configMap.content . | toJson }}}}

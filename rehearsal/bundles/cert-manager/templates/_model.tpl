@@ -21,7 +21,8 @@ webhook: {name: {{ .Release.Name }}-webhook, values: {{ toJson .Values.webhook }
 {{- $name := .Release.Name }}
 {{- $parts := include "parts" . | fromYaml }}
 {{- range $component, $part := $parts }}
-{{- $_ := set $part "selector" (dict "app.kubernetes.io/name" $part.app "app.kubernetes.io/instance" $name "app.kubernetes.io/component" $component) }}
+{{- $labels := dict "app.kubernetes.io/name" $part.app "app.kubernetes.io/instance" $name "app.kubernetes.io/component" $component }}
+{{- $_ := set $part "selector" $labels }}
 {{- end }}
 accounts:
   {{- range $parts }}

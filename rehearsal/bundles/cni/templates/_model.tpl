@@ -1,6 +1,6 @@
 {{- define "model" -}}
 {{- $ambient := eq .Values.profile "ambient" }}
-{{- if not (has .Values.profile (list "" "ambient")) }}{{ include "lib.refuse" (printf "profile %s" .Values.profile) }}{{ end }}
+{{- include "lib.refuse" (list (not (has .Values.profile (list "" "ambient"))) (printf "profile %s" .Values.profile)) }}
 accounts: {istio-cni: {}}
 configs:
   istio-cni-config: {data: {CURRENT_AGENT_VERSION: {{ .Chart.AppVersion }}, AMBIENT_ENABLED: {{ quote $ambient }}}}

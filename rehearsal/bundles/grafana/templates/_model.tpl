@@ -12,9 +12,9 @@
 {{- $name := .Release.Name }}
 {{- $selector := include "lib.selector" . }}
 {{- $secret := $v.admin.existingSecret }}
-{{- if $v.testFramework.enabled }}{{ include "lib.refuse" "testFramework.enabled: the bundle has no test pods" }}{{ end }}
-{{- if $v.sidecar.datasources.enabled }}{{ include "lib.refuse" "sidecar.datasources.enabled: the bundle takes datasources from the values alone" }}{{ end }}
-{{- if and $v.persistence.enabled $v.initChownData.enabled }}{{ include "lib.refuse" "initChownData.enabled: the bundle has no such container" }}{{ end }}
+{{- include "lib.refuse" (list $v.testFramework.enabled "testFramework.enabled: the bundle has no test pods") }}
+{{- include "lib.refuse" (list $v.sidecar.datasources.enabled "sidecar.datasources.enabled: the bundle takes datasources from the values alone") }}
+{{- include "lib.refuse" (list (and $v.persistence.enabled $v.initChownData.enabled) "initChownData.enabled: the bundle has no such container") }}
 accounts: {{ dict $name (dict "automountServiceAccountToken" false) | toJson }}
 configs:
   {{ $name }}:
@@ -52,9 +52,10 @@ workloads:
         image: quay.io/kiwigrid/k8s-sidecar:2.10.1
         resources: {{ toJson $v.sidecar.resources }}
         env:
-        {{- range $variable, $value := dict "LABEL" .label "LABEL_VALUE" .labelValue "NAMESPACE" .searchNamespace "FOLDER_ANNOTATION" .folderAnnotation }}
-        - {name: {{ $variable }}, value: {{ quote $value }}}
-        {{- end }}
+        - {name: LABEL, value: {{ quote .label }}}
+        - {name: LABEL_VALUE, value: {{ quote .labelValue }}}
+        - {name: NAMESPACE, value: {{ quote .searchNamespace }}}
+        - {name: FOLDER_ANNOTATION, value: {{ quote .folderAnnotation }}}
       {{- end }}
     volumes:
     {{- if $v.persistence.enabled }}

@@ -27,7 +27,7 @@ reinvocationPolicy: Never
 {{- $suffix := trimPrefix "istiod" $name }}
 {{- $revision := $v.revision | default "default" }}
 {{- $ambient := eq $v.profile "ambient" }}
-{{- if not (has $v.profile (list "" "ambient")) }}{{ include "lib.refuse" (printf "profile %s" $v.profile) }}{{ end }}
+{{- include "lib.refuse" (list (not (has $v.profile (list "" "ambient"))) (printf "profile %s" $v.profile)) }}
 {{- $selector := dict "istio" "pilot" }}
 {{- if $v.revision }}{{ $selector = dict "app" "istiod" "istio.io/rev" $revision }}{{ end }}
 {{- $here := printf "{key: istio.io/rev, operator: In, values: [%s]}" $revision }}
@@ -48,7 +48,8 @@ workloads:
   {{ $name }}:
     replicas: {{ $v.autoscaleEnabled | ternary nil $v.replicaCount | toJson }}
     selector: {{ toJson $selector }}
-    podLabels: {app: istiod, istio: {{ empty $v.revision | ternary "pilot" "istiod" }}, istio.io/rev: {{ $revision }}, sidecar.istio.io/inject: "false"}
+    podLabels:
+      {app: istiod, istio: {{ empty $v.revision | ternary "pilot" "istiod" }}, istio.io/rev: {{ $revision }}, sidecar.istio.io/inject: "false"}
     containers:
       discovery:
         image: registry.istio.io/release/pilot:{{ .Chart.AppVersion }}{{ $ambient | ternary "-distroless" "" }}

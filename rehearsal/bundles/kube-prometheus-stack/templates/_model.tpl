@@ -18,10 +18,10 @@ coreDns: {name: coredns, port: 9153, selector: {k8s-app: kube-dns}}
 {{- $stateMetrics := printf "{app.kubernetes.io/name: kube-state-metrics, app.kubernetes.io/instance: %s}" $release }}
 {{- $nodeExporter := printf "{app.kubernetes.io/name: prometheus-node-exporter, app.kubernetes.io/instance: %s}" $release }}
 {{- $operator := printf "{app: kube-prometheus-stack-operator, release: %s}" $release }}
-{{- if $v.crds.enabled }}{{ include "lib.refuse" "crds.enabled: the bundle leaves the CRDs to prometheus-operator-crds" }}{{ end }}
-{{- if $v.grafana.enabled }}{{ include "lib.refuse" "grafana.enabled: the bundle leaves Grafana to the chart grafana" }}{{ end }}
-{{- if $v.prometheusOperator.admissionWebhooks.enabled }}{{ include "lib.refuse" "prometheusOperator.admissionWebhooks.enabled: the bundle has no hook Jobs" }}{{ end }}
-{{- if $v.prometheusOperator.tls.enabled }}{{ include "lib.refuse" "prometheusOperator.tls.enabled needs the admission webhooks' certificate" }}{{ end }}
+{{- include "lib.refuse" (list $v.crds.enabled "crds.enabled: the bundle leaves the CRDs to prometheus-operator-crds") }}
+{{- include "lib.refuse" (list $v.grafana.enabled "grafana.enabled: the bundle leaves Grafana to the chart grafana") }}
+{{- include "lib.refuse" (list $v.prometheusOperator.admissionWebhooks.enabled "admissionWebhooks.enabled: the bundle has no hook Jobs") }}
+{{- include "lib.refuse" (list $v.prometheusOperator.tls.enabled "prometheusOperator.tls.enabled needs the admission webhooks' certificate") }}
 accounts:
   {{ $name }}-operator: {}
   {{ $name }}-prometheus: {}
@@ -78,7 +78,10 @@ workloads:
       node-exporter: {image: "quay.io/prometheus/node-exporter:v1.12.1-distroless", ports: {http-metrics: 9100},
         resources: {{ index $v "prometheus-node-exporter" "resources" | toJson }}}
 monitors:
-  {{ $name }}-operator: {selector: {matchLabels: {{ $operator }}}, namespaceSelector: {matchNames: [{{ $here }}]}, endpoints: [{port: http, honorLabels: true}]}
+  {{ $name }}-operator:
+    selector: {matchLabels: {{ $operator }}}
+    namespaceSelector: {matchNames: [{{ $here }}]}
+    endpoints: [{port: http, honorLabels: true}]
   {{- range $part, $when := dict "prometheus" true "alertmanager" $v.alertmanager.enabled }}
   {{ $name }}-{{ $part }}:
     when: {{ $when }}
@@ -107,12 +110,13 @@ objects:
       {{- if $v.alertmanager.enabled }}
       alerting: {alertmanagers: [{namespace: {{ $here }}, name: {{ $name }}-alertmanager, port: http-web, pathPrefix: /, apiVersion: v2}]}
       {{- end }}
-      {{- include "lib.fields" (pick $spec "replicas" "retention" "retentionSize" "enableRemoteWriteReceiver" "enableOTLPReceiver" "enableFeatures" "exemplars"
-        "otlp" "tsdb" "scrapeInterval" "resources") | indent 6 }}
+      {{- include "lib.fields" (pick $spec "replicas" "retention" "retentionSize" "enableRemoteWriteReceiver" "enableOTLPReceiver" "otlp" "tsdb"
+        "enableFeatures" "exemplars" "scrapeInterval" "resources") | indent 6 }}
       {{- include "lib.fields" (dict "storage" $spec.storageSpec) | indent 6 }}
+      {{- $own := dict "matchLabels" (dict "release" $release) }}
       {{- range $what := list "serviceMonitor" "podMonitor" "rule" "probe" "scrapeConfig" }}
       {{ $what }}NamespaceSelector: {}
-      {{ $what }}Selector: {{ index $spec (printf "%sSelectorNilUsesHelmValues" $what) | ternary (dict "matchLabels" (dict "release" $release)) dict | toJson }}
+      {{ $what }}Selector: {{ index $spec (printf "%sSelectorNilUsesHelmValues" $what) | ternary $own dict | toJson }}
       {{- end }}
   alertmanager:
     when: {{ $v.alertmanager.enabled }}

@@ -1,11 +1,9 @@
 {{/* Where blobs go: the same account for chunks and for rules, with a container each. */}}
 {{- define "storage" -}}
-{{- $names := dict "accountName" "account_name" "accountKey" "account_key" "connectionString" "connection_string" "useManagedIdentity" "use_managed_identity"
-  "useFederatedToken" "use_federated_token" "endpointSuffix" "endpoint_suffix" -}}
 azure:
   container_name: {{ .bucket }}
   {{- range $key, $value := .root.Values.loki.storage.azure }}
-  {{ get $names $key }}: {{ toJson $value }}
+  {{ snakecase $key }}: {{ toJson $value }}
   {{- end }}
 {{- end -}}
 
@@ -27,11 +25,12 @@ ruler:
     type: {{ $l.storage.type }}
     {{- include "storage" (dict "root" . "bucket" $l.storage.bucketNames.ruler) | nindent 4 }}
 {{- end }}
+{{- $memcached := printf "dnssrvnoa+_memcached-client._tcp.%s-%%s.%s" $name $here }}
 {{- if $v.chunksCache.enabled }}
-chunk_store_config: {chunk_cache_config: {memcached_client: {addresses: dnssrvnoa+_memcached-client._tcp.{{ $name }}-chunks-cache.{{ $here }}}}}
+chunk_store_config: {chunk_cache_config: {memcached_client: {addresses: {{ printf $memcached "chunks-cache" }}}}}
 {{- end }}
 {{- if $v.resultsCache.enabled }}
-query_range: {cache_results: true, results_cache: {cache: {memcached_client: {addresses: dnssrvnoa+_memcached-client._tcp.{{ $name }}-results-cache.{{ $here }}}}}}
+query_range: {cache_results: true, results_cache: {cache: {memcached_client: {addresses: {{ printf $memcached "results-cache" }}}}}}
 {{- end }}
 {{- if $distributed }}
 frontend: {scheduler_address: {{ $name }}-query-scheduler-headless.{{ $here }}:9095, tail_proxy_url: "http://{{ $name }}-querier.{{ $here }}:3100"}
@@ -52,23 +51,25 @@ single-binary: {section: singleBinary, kind: StatefulSet, target: all, name: {{ 
 {{- range $part, $section := dict "compactor" "compactor" "index-gateway" "indexGateway" "ingester" "ingester" }}
 {{ $part }}: {section: {{ $section }}, kind: StatefulSet, target: {{ $part }}, name: {{ $name }}-{{ $part }}, container: {{ $part }}, volume: data}
 {{- end }}
-{{- range $part, $section := dict "distributor" "distributor" "querier" "querier" "query-frontend" "queryFrontend" "query-scheduler" "queryScheduler" }}
+{{- range $part, $section := dict "distributor" "distributor" "querier" "querier" "query-frontend" "queryFrontend"
+  "query-scheduler" "queryScheduler" }}
 {{ $part }}: {section: {{ $section }}, kind: Deployment, target: {{ $part }}, name: {{ $name }}-{{ $part }}, container: {{ $part }}, volume: data}
 {{- end }}
-{{- else }}{{ include "lib.refuse" (printf "deploymentMode %s" .Values.deploymentMode) }}{{ end }}
+{{- else }}{{ include "lib.refuse" (list true (printf "deploymentMode %s" .Values.deploymentMode)) }}{{ end }}
 {{- end -}}
 
 {{- define "refusals" -}}
 {{- $v := .Values }}
 {{- $parts := add $v.distributor.replicas $v.ingester.replicas $v.querier.replicas $v.queryFrontend.replicas | int }}
-{{- if or $v.lokiCanary.enabled $v.test.enabled }}{{ include "lib.refuse" "lokiCanary.enabled or test.enabled: the bundle has neither" }}{{ end }}
-{{- if $v.sidecar.rules.enabled }}{{ include "lib.refuse" "sidecar.rules.enabled: the bundle has no sidecar" }}{{ end }}
-{{- if ne $v.loki.storage.type "azure" }}{{ include "lib.refuse" (printf "loki.storage.type %s: the bundle knows azure alone" $v.loki.storage.type) }}{{ end }}
-{{- if gt (add $v.write.replicas $v.read.replicas $v.backend.replicas | int) 0 }}{{ include "lib.refuse" "replicas of write, read or backend beside another mode" }}{{ end }}
-{{- if and (gt (int $v.singleBinary.replicas) 0) (gt $parts 0) }}{{ include "lib.refuse" "replicas of both the monolith and the parts" }}{{ end }}
+{{- $scalable := add $v.write.replicas $v.read.replicas $v.backend.replicas | int }}
+{{- include "lib.refuse" (list (or $v.lokiCanary.enabled $v.test.enabled) "lokiCanary.enabled or test.enabled: the bundle has neither") }}
+{{- include "lib.refuse" (list $v.sidecar.rules.enabled "sidecar.rules.enabled: the bundle has no sidecar") }}
+{{- include "lib.refuse" (list (ne $v.loki.storage.type "azure") "loki.storage.type: the bundle knows azure alone") }}
+{{- include "lib.refuse" (list (gt $scalable 0) "replicas of write, read or backend beside another mode") }}
+{{- include "lib.refuse" (list (and (gt (int $v.singleBinary.replicas) 0) (gt $parts 0)) "replicas of both the monolith and the parts") }}
 {{- if eq $v.deploymentMode "Distributed" }}
-{{- if $v.ingester.zoneAwareReplication.enabled }}{{ include "lib.refuse" "ingester.zoneAwareReplication without its operator" }}{{ end }}
-{{- if $v.ruler.enabled }}{{ include "lib.refuse" "ruler.enabled: the bundle has no ruler of its own process" }}{{ end }}
+{{- include "lib.refuse" (list $v.ingester.zoneAwareReplication.enabled "ingester.zoneAwareReplication without its operator") }}
+{{- include "lib.refuse" (list $v.ruler.enabled "ruler.enabled: the bundle has no ruler of its own process") }}
 {{- end }}
 {{- end -}}
 
@@ -83,7 +84,9 @@ single-binary: {section: singleBinary, kind: StatefulSet, target: all, name: {{ 
 {{- $gateway := merge (dict "app.kubernetes.io/component" "gateway") $common }}
 {{- $ports := "{http-metrics: 3100:http-metrics, grpc: 9095:grpc, grpclb: 9096:grpc}" }}
 {{- $caches := dict "chunks-cache" $v.chunksCache "results-cache" $v.resultsCache }}
-{{- range $cache, $of := $caches }}{{ $_ := set . "selector" (merge (dict "app.kubernetes.io/component" (printf "memcached-%s" $cache)) $common) }}{{ end }}
+{{- range $cache, $of := $caches }}
+{{- $_ := set . "selector" (merge (dict "app.kubernetes.io/component" (printf "memcached-%s" $cache)) $common) }}
+{{- end }}
 accounts:
   {{ $account }}: {when: {{ $v.serviceAccount.create }}}
   {{ $name }}-gateway: {when: {{ $v.gateway.enabled }}, automountServiceAccountToken: false}
@@ -91,7 +94,11 @@ accounts:
 configs:
   {{ $name }}: {data: {config.yaml: {{ include "config" . | toJson }}}}
 services:
-  {{ $name }}-memberlist: {labels: {}, clusterIP: None, ports: {tcp: 7946:http-memberlist}, selector: {{ merge (dict "app.kubernetes.io/part-of" "memberlist") $common | toJson }}}
+  {{ $name }}-memberlist:
+    labels: {}
+    clusterIP: None
+    selector: {{ merge (dict "app.kubernetes.io/part-of" "memberlist") $common | toJson }}
+    ports: {tcp: 7946:http-memberlist}
   {{- range $parts }}
   {{ .name }}: {selector: {{ toJson .selector }}, publishNotReadyAddresses: true, ports: {{ $ports }}}
   {{ .name }}-headless:
@@ -105,14 +112,20 @@ services:
     labels: {{ merge (dict "prometheus.io/service-monitor" "false") $gateway | toJson }}
     selector: {{ toJson $gateway }}
     ports: {http: 80:http}
-  {{ $name }}-gateway-exporter: {when: {{ and $v.gateway.enabled $v.gateway.metrics.enabled }}, selector: {{ toJson $gateway }}, ports: {http-metrics: 4040:http-metrics}}
+  {{ $name }}-gateway-exporter:
+    when: {{ and $v.gateway.enabled $v.gateway.metrics.enabled }}
+    selector: {{ toJson $gateway }}
+    ports: {http-metrics: 4040:http-metrics}
   {{- range $cache, $of := $caches }}
-  {{ $name }}-{{ $cache }}: {when: {{ .enabled }}, clusterIP: None, selector: {{ toJson .selector }}, ports: {memcached-client: 11211:client, http-metrics: 9150:http-metrics}}
+  {{ $name }}-{{ $cache }}:
+    when: {{ .enabled }}
+    clusterIP: None
+    selector: {{ toJson .selector }}
+    ports: {memcached-client: 11211:client, http-metrics: 9150:http-metrics}
   {{- end }}
 workloads:
   {{- range $parts }}
   {{- $of := index $v .section }}
-  {{- $size := dig "claims" (list $of.persistence) $of.persistence | first | dig "size" "" }}
   {{ .name }}:
     kind: {{ .kind }}
     {{- if eq .kind "StatefulSet" }}
@@ -134,7 +147,7 @@ workloads:
     volumes:
     - {name: config, configMap: {name: {{ $name }}, items: [{key: config.yaml, path: config.yaml}]}}
     {{- if $of.persistence.enabled }}
-    claims: {{ dict .volume $size | toJson }}
+    claims: {{ dig "claims" (list (merge (dict "name" .volume) $of.persistence)) $of.persistence | toJson }}
     {{- else }}
     - {name: {{ .volume }}, emptyDir: {}}
     {{- end }}
@@ -158,7 +171,8 @@ workloads:
     containers:
       memcached: {image: "docker.io/library/memcached:1.6.45-alpine", args: ["-m {{ .allocatedMemory }}"], ports: {client: 11211},
         resources: {limits: {memory: {{ $memory }}}, requests: {cpu: 500m, memory: {{ $memory }}}}}
-      exporter: {image: "docker.io/prom/memcached-exporter:v0.17.0", resources: {{ toJson $v.memcachedExporter.resources }}, ports: {http-metrics: 9150}}
+      exporter: {image: "docker.io/prom/memcached-exporter:v0.17.0", ports: {http-metrics: 9150},
+        resources: {{ toJson $v.memcachedExporter.resources }}}
   {{- end }}
 monitors:
   {{ $name }}:

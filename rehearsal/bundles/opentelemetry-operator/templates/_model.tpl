@@ -15,7 +15,7 @@
 {{- $name := .Release.Name }}
 {{- $policy := $v.admissionWebhooks.failurePolicy }}
 {{- $selector := "{app.kubernetes.io/name: opentelemetry-operator, app.kubernetes.io/component: controller-manager}" }}
-{{- if not $v.admissionWebhooks.certManager.enabled }}{{ include "lib.refuse" "admissionWebhooks.certManager.enabled false: the bundle makes no certificate" }}{{ end }}
+{{- include "lib.refuse" (list (not $v.admissionWebhooks.certManager.enabled) "certManager.enabled: the bundle makes no certificate itself") }}
 accounts: {{ dict $name dict | toJson }}
 services:
   {{ $name }}: {selector: {{ $selector }}, ports: {metrics: 8443:metrics}}
@@ -42,7 +42,8 @@ monitors:
     labels: {{ toJson $v.manager.serviceMonitor.extraLabels }}
     selector: {matchLabels: {{ $selector }}}
     namespaceSelector: {matchNames: [{{ .Release.Namespace }}]}
-    endpoints: [{port: metrics, scheme: https, bearerTokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token, tlsConfig: {insecureSkipVerify: true}}]
+    endpoints:
+    - {port: metrics, scheme: https, tlsConfig: {insecureSkipVerify: true}, bearerTokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token}
 objects:
   {{ $name }}-serving-cert:
     apiVersion: cert-manager.io/v1

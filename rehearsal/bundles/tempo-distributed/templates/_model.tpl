@@ -43,7 +43,11 @@ distributor:
   container: {otlp-http: 4318, grpc-otlp: 4317}
 ingester: {section: ingester, ports: &ingester {http-metrics: 3200:http-metrics, grpc: 9095:grpc}, discovery: *ingester, container: {grpc: 9095}}
 {{- if .Values.metricsGenerator.enabled }}
-metrics-generator: {section: metricsGenerator, ports: &generator {grpc: 9095:9095, http-metrics: 3200:3200}, discovery: *generator, container: {grpc: 9095}}
+metrics-generator:
+  section: metricsGenerator
+  ports: &generator {grpc: 9095:9095, http-metrics: 3200:3200}
+  discovery: *generator
+  container: {grpc: 9095}
 {{- end }}
 querier: {section: querier, ports: {http-metrics: 3200:http-metrics, grpc: 9095:9095}}
 query-frontend:
@@ -61,9 +65,9 @@ query-frontend:
 {{- range $part, $shape := $parts }}
 {{- $_ := set $shape "selector" (dict "app.kubernetes.io/name" "tempo" "app.kubernetes.io/instance" $name "app.kubernetes.io/component" $part) }}
 {{- end }}
-{{- if $v.memcached.enabled }}{{ include "lib.refuse" "memcached.enabled: the bundle has no caches" }}{{ end }}
-{{- if $v.gateway.enabled }}{{ include "lib.refuse" "gateway.enabled: the bundle has no gateway" }}{{ end }}
-{{- if ne $v.storage.trace.backend "azure" }}{{ include "lib.refuse" "storage.trace.backend: the bundle knows azure alone" }}{{ end }}
+{{- include "lib.refuse" (list $v.memcached.enabled "memcached.enabled: the bundle has no caches") }}
+{{- include "lib.refuse" (list $v.gateway.enabled "gateway.enabled: the bundle has no gateway") }}
+{{- include "lib.refuse" (list (ne $v.storage.trace.backend "azure") "storage.trace.backend: the bundle knows azure alone") }}
 accounts: {{ dict $account (dict "when" $v.serviceAccount.create) | toJson }}
 configs:
   {{ $name }}-config: {data: {tempo.yaml: {{ include "config" . | toJson }}}}
@@ -75,7 +79,8 @@ services:
     ports: {gossip-ring: 7946:7946}
   {{- range $part, $shape := $parts }}
   {{ $name }}-{{ $part }}: {selector: {{ toJson .selector }}, ports: {{ toJson .ports }}}
-  {{ $name }}-{{ $part }}-discovery: {when: {{ hasKey . "discovery" }}, clusterIP: None, selector: {{ toJson .selector }}, ports: {{ toJson .discovery }}}
+  {{ $name }}-{{ $part }}-discovery:
+    {when: {{ hasKey . "discovery" }}, clusterIP: None, selector: {{ toJson .selector }}, ports: {{ toJson .discovery }}}
   {{- end }}
 workloads:
   {{- range $part, $shape := $parts }}
@@ -84,7 +89,7 @@ workloads:
     {{- if eq $part "ingester" }}
     kind: StatefulSet
     spec: {serviceName: ingester, podManagementPolicy: Parallel}
-    claims: {{ $of.persistence.enabled | ternary (dict "data" $of.persistence.size) dict | toJson }}
+    claims: {{ $of.persistence.enabled | ternary (list (dict "name" "data" "size" $of.persistence.size)) list | toJson }}
     {{- end }}
     replicas: {{ $of.replicas }}
     selector: {{ toJson .selector }}
@@ -112,6 +117,8 @@ monitors:
     labels: {{ toJson $v.metaMonitoring.serviceMonitor.labels }}
     namespaceSelector: {matchNames: [{{ $.Release.Namespace }}]}
     selector: {matchLabels: {{ toJson .selector }}}
-    endpoints: [{port: http-metrics, relabelings: [{action: replace, sourceLabels: [job], replacement: "{{ $.Release.Namespace }}/{{ $part }}", targetLabel: job}]}]
+    endpoints:
+    - port: http-metrics
+      relabelings: [{action: replace, sourceLabels: [job], replacement: "{{ $.Release.Namespace }}/{{ $part }}", targetLabel: job}]
   {{- end }}
 {{- end -}}

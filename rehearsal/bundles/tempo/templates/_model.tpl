@@ -17,7 +17,8 @@ metrics_generator: {{ omit .metricsGenerator "enabled" | toJson }}
 {{- $v := .Values }}
 {{- $name := .Release.Name }}
 {{- $selector := include "lib.selector" . }}
-{{- $labels := merge (dict "helm.sh/chart" (printf "tempo-%s" .Chart.Version) "app.kubernetes.io/version" .Chart.AppVersion) (fromYaml $selector) | toJson }}
+{{- $version := dict "helm.sh/chart" (printf "tempo-%s" .Chart.Version) "app.kubernetes.io/version" .Chart.AppVersion }}
+{{- $labels := merge $version (fromYaml $selector) | toJson }}
 {{- $account := $v.serviceAccount.name | default $name }}
 accounts: {{ dict $account (dict "when" $v.serviceAccount.create) | toJson }}
 configs:
@@ -50,7 +51,7 @@ workloads:
         ports: {prom-metrics: 3200, otlp-grpc: 4317, otlp-http: 4318}
         volumeMounts: [{mountPath: /conf, name: tempo-conf}{{ if $v.persistence.enabled }}, {mountPath: /var/tempo, name: storage}{{ end }}]
     volumes: [{name: tempo-conf, configMap: {name: tempo}}]
-    claims: {{ $v.persistence.enabled | ternary (dict "storage" $v.persistence.size) dict | toJson }}
+    claims: {{ $v.persistence.enabled | ternary (list (dict "name" "storage" "size" $v.persistence.size)) list | toJson }}
 monitors:
   {{ $name }}:
     when: {{ $v.serviceMonitor.enabled }}
