@@ -40,16 +40,16 @@ def after(*layers: pulumi.Resource) -> ResourceOptions:
 
 
 crds = Crds("definitions", LayerArgs(*args), after())
-certificates = CertManager("certificates", LayerArgs(*args), after(crds))
+certificates = CertManager("certificates", LayerArgs(*args), after())
 storage = Azurite("storage", LayerArgs(*args), after())
-mesh = Istio("mesh", LayerArgs(*args), after(crds))
+mesh = Istio("mesh", LayerArgs(*args), after())
 metrics = Prometheus("metrics", LayerArgs(*args), after(crds))
 traces = Tempo("traces", StoreArgs(*args, storage.account_key), after(crds, storage))
 logs = Loki("logs", StoreArgs(*args, storage.account_key), after(crds, storage))
 pipeline = OpenTelemetry("pipeline", LayerArgs(*args), after(crds, certificates))
 shipping = Alloy("shipping", LayerArgs(*args), after(crds))
 views = Grafana("views", GrafanaArgs(*args, pulumi.Config().require_secret("grafanaAdminPassword")), after(crds))
-sample = SampleApp("sample", LayerArgs(*args), after(mesh, pipeline))
+sample = SampleApp("sample", LayerArgs(*args), after(crds, mesh, pipeline))
 
 pulumi.export("grafanaUrl", names.grafana.url)
 pulumi.export("otlpGrpcEndpoint", names.otlp_grpc.url)

@@ -1,4 +1,4 @@
-"""The metric store: Prometheus with its operator, taking scrapes, remote write and OTLP, and the monitors of the mesh."""
+"""The metric store: Prometheus with its operator, taking scrapes, remote write and OTLP, and the monitors of the layers below it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from components.layer import Layer, LayerArgs
 from components.merge import merge
 from components.presets import resources
 from components.settings import Settings
-from components.topology import Topology
+from components.topology import Release, Topology
 
 MONITORING = "monitoring.coreos.com/v1"
 
@@ -52,6 +52,23 @@ def istio_component_monitor_spec() -> dict[str, Any]:
     }
 
 
+def cert_manager_monitor_spec(release: Release) -> dict[str, Any]:
+    """Spec of the ServiceMonitor for cert-manager, its webhook and its injector.
+
+    The chart has one too, but with it cert-manager, on which so much waits, would itself wait for the monitors' definitions.
+    """
+    parts = ["cert-manager", "cainjector", "webhook"]
+    return {
+        "jobLabel": "app.kubernetes.io/name",
+        "selector": {
+            "matchLabels": {"app.kubernetes.io/instance": release.name},
+            "matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "In", "values": parts}],
+        },
+        "namespaceSelector": {"matchNames": [release.namespace]},
+        "endpoints": [{"targetPort": "http-metrics", "path": "/metrics", "interval": "60s"}],
+    }
+
+
 def envoy_stats_monitor_spec() -> dict[str, Any]:
     """Spec of the PodMonitor for every proxy: sidecars, gateways, waypoints. Addresses are built from the pod's own annotations."""
     address = ["__meta_kubernetes_pod_annotation_prometheus_io_port", "__meta_kubernetes_pod_ip"]
@@ -89,7 +106,7 @@ def envoy_stats_monitor_spec() -> dict[str, Any]:
 
 
 class Prometheus(Layer):
-    """Prometheus, its operator, Alertmanager, the exporters, and the monitors of the mesh."""
+    """Prometheus, its operator, Alertmanager, the exporters, and monitors of what was there before it."""
 
     token = "metrics:Prometheus"
 
@@ -103,6 +120,7 @@ class Prometheus(Layer):
         for kind, monitor, spec in (
             ("ServiceMonitor", "istio-component-monitor", istio_component_monitor_spec()),
             ("PodMonitor", "envoy-stats-monitor", envoy_stats_monitor_spec()),
+            ("ServiceMonitor", "cert-manager", cert_manager_monitor_spec(topology.releases.cert_manager)),
         ):
             self._custom(MONITORING, kind, monitor, release.namespace, spec, [])
         self.register_outputs({"url": topology.prometheus.url})
