@@ -103,6 +103,7 @@ def kwok(binary: Path, data: Path, ports: Mapping[str, int], stages: Path, pod_s
         f"--kubeconfig={data / 'kubeconfig'}",
         f"--config={path}",
         "--manage-all-nodes",
+        "--v=WARN",  # else a line per heartbeat, for as long as the cluster is kept
         "--node-ip=127.0.0.1",
         f"--cidr={POD_RANGE}",
         # It opens this port when all its controllers run.
