@@ -8,11 +8,12 @@ from pulumi import ResourceOptions
 from pulumi_kubernetes import batch, core, networking, rbac
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components.availability import ONE_AT_A_TIME, scattered
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
 from components.merge import merge
-from components.presets import resources
-from components.settings import CertManagerSettings, Settings
+from components.presets import replicas, resources
+from components.settings import Preset, Settings
 from components.topology import Topology
 
 GATE = "cert-manager-gate"
@@ -26,29 +27,41 @@ def values(settings: Settings) -> dict[str, Any]:
     """Helm values of the chart cert-manager."""
     preset = settings.preset
     derived = {
-        "resources": resources("cert-manager", preset),
-        "webhook": {"resources": resources("cert-manager-webhook", preset)},
-        "cainjector": {"resources": resources("cert-manager-cainjector", preset)},
+        **_workload("cert-manager", "controller", preset),
+        "webhook": _workload("cert-manager-webhook", "webhook", preset),
+        "cainjector": _workload("cert-manager-cainjector", "cainjector", preset),
     }
     return merge(values_file("cert-manager"), derived)
 
 
-def issuer_spec(settings: CertManagerSettings) -> dict[str, Any]:
+def _workload(name: str, component: str, preset: Preset) -> dict[str, Any]:
+    """Size and number of one of the chart's Deployments; a second controller or injector waits to take the lead."""
+    count = replicas(name, preset)
+    budget = {"podDisruptionBudget": {"enabled": True, **ONE_AT_A_TIME}} if count > 1 else {}
+    labels = {"app.kubernetes.io/instance": "cert-manager", "app.kubernetes.io/component": component}
+    return {"replicaCount": count, "resources": resources(name, preset), **scattered(count, labels), **budget}
+
+
+def issuer_spec(settings: Settings) -> dict[str, Any]:
     """Spec of the ClusterIssuer: a self-signed root, or ACME with HTTP-01 through the mesh gateway."""
-    if settings.acme is None:
+    acme = settings.cert_manager.acme
+    if acme is None:
         return {"selfSigned": {}}
     return {
         "acme": {
-            "email": settings.acme.email,
-            "server": settings.acme.server,
+            "email": acme.email,
+            "server": acme.server,
             "privateKeySecretRef": {"name": "acme-account"},
             "solvers": [
                 {
                     "http01": {
                         "ingress": {
                             "ingressClassName": INGRESS_CLASS,
-                            # the authority talks plain HTTP to the solver: a sidecar in STRICT mode would refuse it
-                            "podTemplate": {"metadata": {"labels": {"sidecar.istio.io/inject": "false"}}},
+                            "podTemplate": {
+                                # the authority talks plain HTTP to the solver: a sidecar in STRICT mode would refuse it
+                                "metadata": {"labels": {"sidecar.istio.io/inject": "false"}},
+                                "spec": {"resources": resources("acme-solver", settings.preset)},
+                            },
                         }
                     }
                 }
@@ -103,7 +116,7 @@ class CertManager(Layer):
             "ClusterIssuer",
             args.topology.issuer,
             None,
-            issuer_spec(args.settings.cert_manager),
+            issuer_spec(args.settings),
             [self.release, gate],
         )
         if args.settings.cert_manager.acme is not None:

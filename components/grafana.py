@@ -101,6 +101,7 @@ def values(settings: Settings, topology: Topology) -> dict[str, Any]:
     admin = topology.grafana_admin
     derived: dict[str, Any] = {
         "admin": {"existingSecret": admin.name, "userKey": USER_KEY, "passwordKey": admin.key},
+        "replicas": settings.grafana.replicas,  # settings allow one alone
         "resources": resources("grafana", settings.preset),
         "sidecar": {"resources": resources("grafana-sidecar", settings.preset)},
         "datasources": {"datasources.yaml": {"apiVersion": 1, "datasources": datasources(topology)}},

@@ -7,10 +7,11 @@ from typing import Any
 from pulumi import Output, ResourceOptions
 from pulumi_kubernetes.core.v1 import Service
 
+from components.availability import ONE_AT_A_TIME, scattered
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
 from components.merge import merge
-from components.presets import resources
+from components.presets import replicas, resources
 from components.settings import Settings
 from components.topology import Topology
 
@@ -43,10 +44,14 @@ def base_values(settings: Settings) -> dict[str, Any]:
 
 def istiod_values(settings: Settings, topology: Topology) -> dict[str, Any]:
     """Helm values of the chart istiod."""
-    preset = settings.preset
+    preset, revision = settings.preset, settings.istio.revision
+    # the size of sidecars, of the init containers beside them, and of waypoints
     proxy = resources("istio-proxy", preset)
+    count = replicas("istiod", preset)
     derived: dict[str, Any] = {
+        "replicaCount": count,  # the chart itself adds a disruption budget to a second one
         "resources": resources("istiod", preset),
+        **scattered(count, {"app": "istiod", "istio.io/rev": revision} if revision else {"istio": "pilot"}),
         "global": {"proxy": {"resources": proxy}, "waypoint": {"resources": proxy}},
         "meshConfig": mesh_config(settings, topology),
     }
@@ -70,15 +75,22 @@ def ztunnel_values(settings: Settings) -> dict[str, Any]:
     return merge(values_file("ztunnel"), derived)
 
 
+def gateway_replicas(settings: Settings) -> int:
+    """How many gateways run: what settings say, or else the preset."""
+    return settings.istio.gateway_replicas or replicas("gateway", settings.preset)
+
+
 def gateway_values(settings: Settings) -> dict[str, Any]:
     """Helm values of the chart gateway."""
+    count = gateway_replicas(settings)
     derived: dict[str, Any] = {
-        "replicaCount": settings.istio.gateway_replicas,
+        "replicaCount": count,
         "resources": resources("gateway", settings.preset),
         "service": {"type": settings.istio.gateway_service},
+        **scattered(count, {"istio": "ingressgateway"}),
     }
-    if settings.istio.gateway_replicas > 1:
-        derived["podDisruptionBudget"] = {"maxUnavailable": 1}
+    if count > 1:
+        derived["podDisruptionBudget"] = ONE_AT_A_TIME
     if settings.istio.revision:
         derived["revision"] = settings.istio.revision
     return merge(values_file("gateway"), derived)

@@ -6,15 +6,26 @@ from typing import Any
 
 from pulumi import ResourceOptions
 
+from components.availability import ONE_AT_A_TIME, spread
 from components.charts import values_file
 from components.merge import merge
-from components.presets import caches, resources
+from components.presets import cache_resources, caches, replicas, resources
 from components.settings import Settings
 from components.store import Store, StoreArgs, key_environment, key_placeholder
 from components.topology import BlobStore, Topology
 
-PARTS = ("distributor", "querier", "queryFrontend", "queryScheduler", "indexGateway", "compactor")
-"""Processes of the distributed mode beside the ingesters, as the chart names them."""
+PARTS = {
+    "distributor": "distributor",
+    "ingester": "ingester",
+    "querier": "querier",
+    "queryFrontend": "query-frontend",
+    "queryScheduler": "query-scheduler",
+    "indexGateway": "index-gateway",
+    "compactor": "compactor",
+}
+"""Processes of the distributed mode: the chart's section to the component's name."""
+SCALE_WITH_INGESTERS = ("distributor", "querier")
+"""Parts of which there are as many as ingesters where the preset has fewer."""
 OTHER_TARGETS = ("write", "read", "backend")
 """Targets of the SimpleScalable mode, which Loki 4 removes; their defaults are 3 and must be zeroed in every mode."""
 
@@ -46,7 +57,9 @@ def cache_values(settings: Settings) -> dict[str, Any]:
     sizes = caches(settings.preset)
     result: dict[str, Any] = {}
     for name, mebibytes in (("chunksCache", sizes.chunks), ("resultsCache", sizes.results)):
-        result[name] = {"enabled": True, "allocatedMemory": mebibytes} if mebibytes else {"enabled": False}
+        result[name] = {"enabled": mebibytes > 0}
+        if mebibytes:
+            result[name] |= {"allocatedMemory": mebibytes, "resources": cache_resources(mebibytes, settings.preset)}
     if any(sizes):
         result["memcachedExporter"] = {"resources": resources("memcached-exporter", settings.preset)}
     return result
@@ -64,41 +77,63 @@ def values(settings: Settings, topology: Topology) -> dict[str, Any]:
             "storage": {"bucketNames": {"chunks": blobs.container, "ruler": blobs.container}, "azure": azure_storage(blobs)},
             "limits_config": {"retention_period": f"{choice.retention_days * 24}h"},
         },
-        "gateway": {"resources": resources("loki-gateway", settings.preset)},
+        "gateway": {
+            "resources": resources("loki-gateway", settings.preset),
+            **_several(replicas("loki-gateway", settings.preset), topology, "gateway"),
+        },
         "serviceAccount": {"name": topology.releases.loki.name},
         **{target: {"replicas": 0} for target in OTHER_TARGETS},
         **cache_values(settings),
-        **(_distributed(settings) if choice.mode == "distributed" else _monolithic(settings)),
+        **(_distributed(settings, topology) if choice.mode == "distributed" else _monolithic(settings, topology)),
     }
     return merge(values_file("loki"), derived)
 
 
-def _monolithic(settings: Settings) -> dict[str, Any]:
+def part_replicas(part: str, settings: Settings) -> int:
+    """How many of one part the distributed mode runs: ingesters as settings say, the rest by the preset."""
+    if part == "ingester":
+        return settings.loki.replicas
+    count = replicas(f"loki-{PARTS[part]}", settings.preset)
+    return max(count, settings.loki.replicas) if part in SCALE_WITH_INGESTERS else count
+
+
+def _several(count: int, topology: Topology, component: str) -> dict[str, Any]:
+    """Number of a component, and what several need. The chart itself keeps them on different nodes, and insists on it."""
+    if count == 1:
+        return {"replicas": 1}
+    release = topology.releases.loki
+    names = {"name": release.chart, "instance": release.name, "component": component}
+    labels = {f"app.kubernetes.io/{key}": value for key, value in names.items()}
+    return {"replicas": count, "podDisruptionBudget": ONE_AT_A_TIME, "topologySpreadConstraints": spread(labels)}
+
+
+def _monolithic(settings: Settings, topology: Topology) -> dict[str, Any]:
     return {
         "singleBinary": {
-            "replicas": settings.loki.replicas,  # the chart's default is 0: no Loki, and no error
+            # the chart's default is 0: no Loki, and no error
+            **_several(settings.loki.replicas, topology, "single-binary"),
             "resources": resources("loki", settings.preset),
             "persistence": {"enabled": True, "size": f"{settings.loki.volume_gi}Gi"},
         }
     }
 
 
-def _distributed(settings: Settings) -> dict[str, Any]:
-    part = {"replicas": 1, "resources": resources("loki-part", settings.preset)}
-    return {
-        "singleBinary": {"replicas": 0},
-        "ingester": {
-            **part,
-            "replicas": settings.loki.replicas,
-            "zoneAwareReplication": {"enabled": False},  # on by default, and then needs the rollout operator
-            "persistence": {
-                "enabled": True,
-                "claims": [{"name": "data", "accessModes": ["ReadWriteOnce"], "size": f"{settings.loki.volume_gi}Gi"}],
-            },
-        },
-        "ruler": {"enabled": False},
-        **{name: dict(part) for name in PARTS},
+def _distributed(settings: Settings, topology: Topology) -> dict[str, Any]:
+    parts = {
+        part: {
+            **_several(part_replicas(part, settings), topology, component),
+            "resources": resources(f"loki-{component}", settings.preset),
+        }
+        for part, component in PARTS.items()
     }
+    parts["ingester"] |= {
+        "zoneAwareReplication": {"enabled": False},  # on by default, and then needs the rollout operator
+        "persistence": {
+            "enabled": True,
+            "claims": [{"name": "data", "accessModes": ["ReadWriteOnce"], "size": f"{settings.loki.volume_gi}Gi"}],
+        },
+    }
+    return {"singleBinary": {"replicas": 0}, "ruler": {"enabled": False}, **parts}
 
 
 class Loki(Store):

@@ -8,10 +8,11 @@ from pulumi import ResourceOptions
 from pulumi_kubernetes.core.v1 import NamespacePatch
 from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
 
+from components.availability import ONE_AT_A_TIME, scattered
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
 from components.merge import merge
-from components.presets import resources
+from components.presets import replicas, resources
 from components.settings import Settings
 from components.topology import Topology
 
@@ -21,7 +22,16 @@ PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
 
 def values(settings: Settings) -> dict[str, Any]:
     """Helm values of the chart opentelemetry-operator."""
-    derived: dict[str, Any] = {"manager": {"resources": resources("otel-operator", settings.preset)}}
+    count = replicas("otel-operator", settings.preset)
+    labels = {"app.kubernetes.io/name": "opentelemetry-operator", "app.kubernetes.io/component": "controller-manager"}
+    derived: dict[str, Any] = {
+        "replicaCount": count,  # one leads, all serve the webhooks
+        "manager": {"resources": resources("otel-operator", settings.preset)},
+        "testFramework": {"resources": resources("gate", settings.preset)},  # pods that `helm test` alone makes
+        **scattered(count, labels),
+    }
+    if count > 1:
+        derived["pdb"] = {"create": True, "minAvailable": "", **ONE_AT_A_TIME}  # the chart takes one of the two
     if settings.opentelemetry.go:
         derived["manager"]["autoInstrumentation"] = {"go": {"enabled": True}}
     return merge(values_file("opentelemetry-operator"), derived)
@@ -65,17 +75,27 @@ def collector_config(topology: Topology) -> dict[str, Any]:
     }
 
 
+def collector_replicas(settings: Settings) -> int:
+    """How many collectors run: what settings say, or else the preset."""
+    return settings.opentelemetry.collector_replicas or replicas("collector", settings.preset)
+
+
 def collector_spec(settings: Settings, topology: Topology) -> dict[str, Any]:
     """Spec of the OpenTelemetryCollector (v1beta1)."""
+    count = collector_replicas(settings)
+    # the operator's own labels: internal/manifests/manifestutils/labels.go, SelectorLabels
+    instance = f"{topology.telemetry_namespace}.{topology.collector}"
+    labels = {"app.kubernetes.io/instance": instance, "app.kubernetes.io/component": "opentelemetry-collector"}
     spec: dict[str, Any] = {
         "mode": "deployment",
-        "replicas": settings.opentelemetry.collector_replicas,
+        "replicas": count,
         "resources": resources("collector", settings.preset),
         "observability": {"metrics": {"enableMetrics": True}},
         "config": collector_config(topology),
+        **scattered(count, labels),
     }
-    if settings.opentelemetry.collector_replicas > 1:
-        spec["podDisruptionBudget"] = {"maxUnavailable": 1}
+    if count > 1:
+        spec["podDisruptionBudget"] = ONE_AT_A_TIME
     return spec
 
 

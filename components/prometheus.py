@@ -6,14 +6,17 @@ from typing import Any
 
 from pulumi import ResourceOptions
 
+from components.availability import spread
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
 from components.merge import merge
-from components.presets import resources
+from components.presets import replicas, resources
 from components.settings import Settings
-from components.topology import Release, Topology
+from components.topology import Release, Topology, kube_prometheus_fullname
 
 MONITORING = "monitoring.coreos.com/v1"
+ALERT_RETENTION_HOURS = 120
+"""How long Alertmanager remembers silences and what it has sent; its own default, said so that it stays finite."""
 
 
 def values(settings: Settings) -> dict[str, Any]:
@@ -25,6 +28,7 @@ def values(settings: Settings) -> dict[str, Any]:
         "prometheusOperator": {"resources": resources("prometheus-operator", preset), "prometheusConfigReloader": reloader},
         "prometheus": {
             "prometheusSpec": {
+                "replicas": choice.replicas,
                 "resources": resources("prometheus", preset),
                 "retention": f"{choice.retention_days}d",
                 # the volume is the other end of the rope: keep a tenth of it free
@@ -34,11 +38,28 @@ def values(settings: Settings) -> dict[str, Any]:
                 "storageSpec": {"volumeClaimTemplate": {"spec": volume}},
             }
         },
-        "alertmanager": {"alertmanagerSpec": {"resources": resources("alertmanager", preset)}},
+        "alertmanager": _alertmanager(settings),
         "kube-state-metrics": {"resources": resources("kube-state-metrics", preset)},
         "prometheus-node-exporter": {"resources": resources("node-exporter", preset)},
     }
     return merge(values_file("kube-prometheus-stack"), derived)
+
+
+def _alertmanager(settings: Settings) -> dict[str, Any]:
+    """Several Alertmanagers gossip, so each alert is sent once; the operator keeps them on different nodes where it can."""
+    count = replicas("alertmanager", settings.preset)
+    spec: dict[str, Any] = {
+        "replicas": count,
+        "retention": f"{ALERT_RETENTION_HOURS}h",
+        "resources": resources("alertmanager", settings.preset),
+    }
+    if count == 1:
+        return {"alertmanagerSpec": spec}
+    labels = {"app.kubernetes.io/name": "alertmanager", "alertmanager": f"{kube_prometheus_fullname('prom')}-alertmanager"}
+    return {
+        "podDisruptionBudget": {"enabled": True, "minAvailable": count - 1},
+        "alertmanagerSpec": {**spec, "topologySpreadConstraints": spread(labels)},
+    }
 
 
 def istio_component_monitor_spec() -> dict[str, Any]:

@@ -26,6 +26,8 @@ def _matching(pattern: str, rule: str) -> AfterValidator:
 
 Preset = Literal["small", "medium", "large"]
 Percentage = Annotated[float, Field(ge=0, le=100)]
+Rate = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+"""So many a second."""
 RetentionDays = Annotated[int, Field(ge=1, le=3650)]
 """Days that a store keeps its data. Finite by design: blob storage that nobody empties is a bill that only grows."""
 VolumeGi = Annotated[int, Field(ge=1, le=16384)]
@@ -100,7 +102,8 @@ class IstioSettings(Model):
     """Name of this control plane when several run side by side (canary upgrades). Namespaces are then labelled istio.io/rev."""
     sampling_percentage: Percentage = 100.0
     """Share of requests whose trace the mesh starts, in per cent. A trace that a caller already started follows the caller's decision."""
-    gateway_replicas: Replicas = 1
+    gateway_replicas: Replicas | None = None
+    """How many ingress gateways run. Default: what the preset says."""
     gateway_service: Literal["LoadBalancer", "ClusterIP"] = "LoadBalancer"
     """How the gateway is reached. `ClusterIP`: by port-forward only, for clusters where nothing hands out addresses (kind)."""
 
@@ -114,11 +117,22 @@ class IstioSettings(Model):
 class PrometheusSettings(Model):
     """The metric store."""
 
+    replicas: Replicas = 1
+    """Only one is right: see the rule below."""
     retention_days: RetentionDays = 7
     volume_gi: VolumeGi = 20
     out_of_order_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
     """How late a sample may arrive. Batches over OTLP arrive out of order; 0 would drop them."""
     scrape_interval_seconds: Annotated[int, Field(ge=5, le=300)] = 30
+
+    @model_validator(mode="after")
+    def _pushes_need_one(self) -> PrometheusSettings:
+        if self.replicas > 1:
+            raise ValueError(
+                f"prometheus.replicas is {self.replicas}: the collector and Tempo push through one Service, so each Prometheus would hold "
+                "a part of the samples and every query see another part; only 1 gives right results"
+            )
+        return self
 
 
 class StorageSettings(Model):
@@ -136,8 +150,29 @@ class TempoSettings(Model):
     """`single`: one process, documented good to 25-35 MB/s. `distributed`: every part scales by itself."""
     chart_version: ChartVersion | None = None
     """Another version of the chart than the lock's default; it must stand in the lock too."""
+    replicas: Replicas = 1
+    """Ingesters of the distributed mode, the processes that hold fresh traces; distributors and queriers are at least as many."""
+    replication_factor: Literal[1, 3] = 1
+    """On how many ingesters each span goes. With 3, one of them may die and nothing is missing."""
     retention_days: RetentionDays = 7
     volume_gi: VolumeGi = 10
+
+    @model_validator(mode="after")
+    def _single_is_one(self) -> TempoSettings:
+        if self.mode == "single" and self.replicas > 1:
+            raise ValueError(
+                f"tempo.replicas is {self.replicas}: each single-mode Tempo would hold a part of the fresh traces and compact the other's "
+                "blocks; use 1, or tempo.mode distributed"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_carry_the_factor(self) -> TempoSettings:
+        if self.replicas < self.replication_factor:
+            raise ValueError(
+                f"tempo.replicas is {self.replicas}: replication factor {self.replication_factor} needs at least {self.replication_factor}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _three_needs_kafka(self) -> TempoSettings:
@@ -196,7 +231,8 @@ class LokiSettings(Model):
 class OpenTelemetrySettings(Model):
     """The collector and the auto-instrumentation."""
 
-    collector_replicas: Replicas = 1
+    collector_replicas: Replicas | None = None
+    """How many collectors run. Default: what the preset says."""
     sampling_percentage: Percentage = 100.0
     """Share of traces that an application starts by itself, in per cent; one that the mesh started follows the mesh."""
     go: bool = False
@@ -227,8 +263,34 @@ class GrafanaSettings(Model):
     """The place to look."""
 
     admin_user: Annotated[str, Field(min_length=1, max_length=64)] = "admin"
+    replicas: Replicas = 1
+    """Only one is right: see the rule below."""
     volume_gi: VolumeGi | None = None
     """Volume for Grafana's own database. Default: none, as datasources and dashboards are code; dashboards made by hand need it."""
+
+    @model_validator(mode="after")
+    def _no_database_means_one(self) -> GrafanaSettings:
+        if self.replicas > 1:
+            raise ValueError(
+                f"grafana.replicas is {self.replicas}: each would keep users and dashboards in a database file of its own, and this stack "
+                "brings no shared database; only 1 shows everyone the same"
+            )
+        return self
+
+
+class LoadSettings(Model):
+    """What the stack has to carry at its busiest; what is not stated is not checked. `make size` computes with the same figures."""
+
+    pods: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """Pods in the mesh, the applications' own."""
+    requests_per_second: Rate | None = None
+    """Requests between those pods, and into them through the gateway."""
+    spans_per_second: Rate | None = None
+    """Spans that reach the collector, after sampling."""
+    log_mb_per_second: Annotated[Rate | None, Field(alias="logMBPerSecond")] = None
+    """Megabytes (10^6 bytes) of logs: the pods' standard output, logs over OTLP and the mesh's access logs together."""
+    active_series: Annotated[int, Field(ge=0, le=10**12)] | None = None
+    """Time series that Prometheus holds at once."""
 
 
 class SampleAppSettings(Model):
@@ -242,7 +304,9 @@ class Settings(Model):
     """Everything a stack may choose; one attribute per configuration key."""
 
     preset: Preset = "small"
-    """Size of the whole stack: requests, limits and caches of every container (components/presets.py)."""
+    """Size of the whole stack: requests, limits, replicas and caches of every workload (components/presets.py)."""
+    load: LoadSettings = LoadSettings()
+    """What the stack has to carry. A preset that cannot is refused, with the numbers (components/capacity.py)."""
     cluster: ClusterSettings = ClusterSettings()
     chart_mirror: Mirror | None = None
     """A folder, or an https:// address, that holds every archive of the lock as `<chart>-<version>.tgz` (`helm pull` fills a folder

@@ -10,13 +10,22 @@ from components.charts import values_file
 from components.errors import ConfigurationError
 from components.layer import LayerArgs
 from components.merge import merge
-from components.presets import resources
+from components.presets import replicas, resources
 from components.settings import Settings
 from components.store import Store, StoreArgs, key_environment, key_placeholder
 from components.topology import EXEMPLAR_LABEL, BlobStore, Topology
 
-PARTS = ("distributor", "ingester", "compactor", "querier", "queryFrontend", "metricsGenerator")
-"""Processes of the distributed mode, as the chart names them."""
+PARTS = {
+    "distributor": "distributor",
+    "ingester": "ingester",
+    "compactor": "compactor",
+    "querier": "querier",
+    "queryFrontend": "query-frontend",
+    "metricsGenerator": "metrics-generator",
+}
+"""Processes of the distributed mode: the chart's section to the component's name. A second generator would count every span twice."""
+SCALE_WITH_INGESTERS = ("distributor", "querier")
+"""Parts of which there are as many as ingesters where the preset has fewer."""
 
 
 def trace_storage(blobs: BlobStore) -> dict[str, Any]:
@@ -42,6 +51,7 @@ def single_values(settings: Settings, topology: Topology) -> dict[str, Any]:
     """Helm values of the chart tempo: one process."""
     blobs, release = topology.tempo_blobs, topology.releases.tempo
     derived = {
+        "replicas": settings.tempo.replicas,  # settings allow one alone
         "tempo": {
             "resources": resources("tempo", settings.preset),
             "retention": f"{settings.tempo.retention_days * 24}h",
@@ -56,6 +66,17 @@ def single_values(settings: Settings, topology: Topology) -> dict[str, Any]:
     return merge(values_file("tempo"), derived)
 
 
+def part_replicas(part: str, settings: Settings) -> int:
+    """How many of one part the distributed mode runs: ingesters as settings say, the rest by the preset.
+
+    What several need is the chart's own default: a disruption budget, and different nodes and zones.
+    """
+    if part == "ingester":
+        return settings.tempo.replicas
+    count = replicas(f"tempo-{PARTS[part]}", settings.preset)
+    return max(count, settings.tempo.replicas) if part in SCALE_WITH_INGESTERS else count
+
+
 def distributed_values(settings: Settings, topology: Topology) -> dict[str, Any]:
     """Helm values of the chart tempo-distributed 2.x: each part a workload of its own."""
     blobs, release = topology.tempo_blobs, topology.releases.tempo
@@ -64,13 +85,15 @@ def distributed_values(settings: Settings, topology: Topology) -> dict[str, Any]
         "overrides": {"defaults": generator_overrides()},
         "serviceAccount": {"name": release.name},
     }
-    for part in PARTS:
+    for part, component in PARTS.items():
         derived[part] = {
-            "resources": resources("tempo-part", settings.preset),
+            "replicas": part_replicas(part, settings),
+            "resources": resources(f"tempo-{component}", settings.preset),
             "extraArgs": ["-config.expand-env=true"],
             "extraEnv": key_environment(blobs),
         }
     derived["ingester"]["persistence"] = {"size": f"{settings.tempo.volume_gi}Gi"}
+    derived["ingester"]["config"] = {"replication_factor": settings.tempo.replication_factor}
     derived["compactor"]["config"] = {"compaction": {"block_retention": f"{settings.tempo.retention_days * 24}h"}}
     derived["metricsGenerator"]["config"] = {"storage": {"remote_write": remote_write(topology)}}
     return merge(values_file("tempo-distributed"), derived)

@@ -80,7 +80,7 @@ def test_ambient_profiles_reach_control_plane_and_cni() -> None:
 
 def test_acme_challenges_come_in_through_the_mesh_gateway() -> None:
     chosen = settings(certManager={"issuer": "acme", "acme": {"email": "a@example.com"}})
-    (solver,) = cert_manager.issuer_spec(chosen.cert_manager)["acme"]["solvers"]
+    (solver,) = cert_manager.issuer_spec(chosen)["acme"]["solvers"]
     assert solver["http01"]["ingress"]["ingressClassName"] == "istio"
     mesh = istio.mesh_config(chosen, plan(chosen))
     assert (mesh["ingressService"], mesh["ingressSelector"]) == ("istio-ingressgateway", "ingressgateway")

@@ -170,7 +170,7 @@ workloads:
     account: {{ $name }}-memcached
     containers:
       memcached: {image: "docker.io/library/memcached:1.6.45-alpine", args: ["-m {{ .allocatedMemory }}"], ports: {client: 11211},
-        resources: {limits: {memory: {{ $memory }}}, requests: {cpu: 500m, memory: {{ $memory }}}}}
+        resources: {{ .resources | default (dict "limits" (dict "memory" $memory) "requests" (dict "cpu" "500m" "memory" $memory)) | toJson }}}
       exporter: {image: "docker.io/prom/memcached-exporter:v0.17.0", ports: {http-metrics: 9150},
         resources: {{ toJson $v.memcachedExporter.resources }}}
   {{- end }}
