@@ -13,9 +13,10 @@ from typing import Any
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
+from components import settings_rules
 from components.errors import ConfigurationError
 from components.settings import Model, Settings
 
@@ -36,7 +37,7 @@ def load() -> Settings:
 def _decoded(key: str, value: Any) -> Any:
     """Pulumi hands every value over as text; what the model expects as an object is JSON inside it."""
     field = next((f for f in Settings.model_fields.values() if f.alias == key), None)
-    if not isinstance(value, str) or field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Model)):
+    if not isinstance(value, str) or field is None or not _models(field.annotation):
         return value
     try:
         return json.loads(value)
@@ -54,6 +55,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
     settings = None
     try:
         settings = Settings.model_validate({key: value for key, value in config.items() if key in KEYS})
+        lines += settings_rules.broken(settings)
     except ValidationError as error:
         lines += [_line(detail) for detail in error.errors(include_url=False)]
     if settings is None or lines:
@@ -80,6 +82,12 @@ def _line(detail: Any) -> str:
     return f"{path} is {detail['input']!r}: {rule}"
 
 
+def _models(annotation: Any) -> list[type[Model]]:
+    """The models that a key's type allows: itself, or one of `X | None`."""
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return [c for c in candidates if isinstance(c, type) and issubclass(c, Model)]
+
+
 def _siblings(path: tuple[Any, ...]) -> tuple[str, ...]:
     """The keys that may stand beside a misspelt one."""
     model: Any = Settings
@@ -87,6 +95,5 @@ def _siblings(path: tuple[Any, ...]) -> tuple[str, ...]:
         if isinstance(part, int):
             continue
         field = next(f for name, f in model.model_fields.items() if part in (name, f.alias))
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), model)
+        model = next(iter(_models(field.annotation)), model)
     return tuple(field.alias or name for name, field in model.model_fields.items())

@@ -2,72 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
+from components.settings_azure import AzureSettings, ClusterSettings, StorageSettings
+from components.settings_base import (
+    CalendarDay,
+    ChartVersion,
+    DnsLabel,
+    Email,
+    HttpsUrl,
+    ImageReference,
+    Mirror,
+    Model,
+    Percentage,
+    Preset,
+    Rate,
+    Replicas,
+    RetentionDays,
+    Source,
+    VolumeGi,
+)
+from components.settings_existing import ExistingCertManager, ExistingIstio, ExistingPrometheus
 
-def _matching(pattern: str, rule: str) -> AfterValidator:
-    """A constraint on text that says its rule in words instead of showing a regular expression."""
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise PydanticCustomError("rule", "{rule}", {"rule": rule})
-        return value
-
-    return AfterValidator(check)
-
-
-Preset = Literal["small", "medium", "large"]
-Percentage = Annotated[float, Field(ge=0, le=100)]
-Rate = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
-"""So many a second."""
-RetentionDays = Annotated[int, Field(ge=1, le=3650)]
-"""Days that a store keeps its data. Finite by design: blob storage that nobody empties is a bill that only grows."""
-VolumeGi = Annotated[int, Field(ge=1, le=16384)]
-Replicas = Annotated[int, Field(ge=1, le=100)]
-DnsLabel = Annotated[
-    str,
-    _matching(
-        r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "must be a DNS label: 1 to 63 lower-case letters, digits or hyphens, no hyphen at an end"
-    ),
-]
-ChartVersion = Annotated[str, _matching(r"\d+\.\d+\.\d+", "must be an exact version such as 2.26.2")]
-Email = Annotated[str, _matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "must be an e-mail address")]
-HttpsUrl = Annotated[str, _matching(r"https://\S+", "must begin with https://")]
-CalendarDay = Annotated[str, _matching(r"\d{4}-\d{2}-\d{2}", "must be a day such as 2024-04-01")]
-Mirror = Annotated[
-    str,
-    _matching(r"https?://\S+|(?!.*://).+", "must be a folder or an http(s):// address (`helm pull` fills a folder from an OCI registry)"),
-]
-ImageReference = Annotated[
-    str,
-    _matching(
-        r"(?!.*:latest$)[a-z0-9][a-z0-9._-]*(:\d+)?(/[a-z0-9._-]+)*(:[\w][\w.-]*|@sha256:[0-9a-f]{64})",
-        "must be an image with a tag or digest, and not `latest`, of which nobody can say later what ran",
-    ),
-]
-
-
-class Model(BaseModel):
-    """What all settings share: frozen, camelCase on the outside, unknown keys refused, no silent conversion."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class ClusterSettings(Model):
-    """Which cluster the stack goes to."""
-
-    kubeconfig: str | None = None
-    """Path of a kubeconfig file, relative to the project. Default: what KUBECONFIG names, else ~/.kube/config."""
-    context: str | None = None
-    """Context inside that file. Default: its current context."""
+__all__ = ["Model", "Preset", "Settings"]
 
 
 class AcmeSettings(Model):
@@ -81,6 +42,8 @@ class AcmeSettings(Model):
 class CertManagerSettings(Model):
     """The certificate authority of the stack."""
 
+    source: Source = "install"
+    existing: ExistingCertManager | None = None
     issuer: Literal["selfSigned", "acme"] = "selfSigned"
     acme: AcmeSettings | None = None
 
@@ -96,6 +59,8 @@ class CertManagerSettings(Model):
 class IstioSettings(Model):
     """The service mesh."""
 
+    source: Source = "install"
+    existing: ExistingIstio | None = None
     mode: Literal["sidecar", "ambient"] = "sidecar"
     """`sidecar`: a proxy in every pod. `ambient`: a node proxy, and one waypoint per enrolled namespace for request telemetry."""
     revision: DnsLabel | None = None
@@ -107,6 +72,11 @@ class IstioSettings(Model):
     gateway_service: Literal["LoadBalancer", "ClusterIP"] = "LoadBalancer"
     """How the gateway is reached. `ClusterIP`: by port-forward only, for clusters where nothing hands out addresses (kind)."""
 
+    @property
+    def own_gateway(self) -> bool:
+        """Whether the ingress gateway is this stack's own."""
+        return self.source == "install" or self.existing is None or self.existing.gateway is None
+
     @model_validator(mode="after")
     def _default_is_no_name(self) -> IstioSettings:
         if self.revision == "default":
@@ -117,6 +87,9 @@ class IstioSettings(Model):
 class PrometheusSettings(Model):
     """The metric store."""
 
+    source: Source = "install"
+    """`existing`: its operator's definitions are there, too; only monitors are made."""
+    existing: ExistingPrometheus | None = None
     replicas: Replicas = 1
     """Only one is right: see the rule below."""
     retention_days: RetentionDays = 7
@@ -133,14 +106,6 @@ class PrometheusSettings(Model):
                 "a part of the samples and every query see another part; only 1 gives right results"
             )
         return self
-
-
-class StorageSettings(Model):
-    """Where the blobs of Tempo and Loki live."""
-
-    kind: Literal["azurite"] = "azurite"
-    """`azurite`: the Azure Blob emulator in the cluster, for trying the stack out; its data goes with its volume."""
-    volume_gi: VolumeGi = 10
 
 
 class TempoSettings(Model):
@@ -231,6 +196,8 @@ class LokiSettings(Model):
 class OpenTelemetrySettings(Model):
     """The collector and the auto-instrumentation."""
 
+    source: Source = "install"
+    """`existing`: the cluster has the operator; collector and Instrumentation are made."""
     collector_replicas: Replicas | None = None
     """How many collectors run. Default: what the preset says."""
     sampling_percentage: Percentage = 100.0
@@ -308,6 +275,8 @@ class Settings(Model):
     load: LoadSettings = LoadSettings()
     """What the stack has to carry. A preset that cannot is refused, with the numbers (components/capacity.py)."""
     cluster: ClusterSettings = ClusterSettings()
+    azure: AzureSettings | None = None
+    """Subscription and storage account; nothing here for stacks that leave Azure alone."""
     chart_mirror: Mirror | None = None
     """A folder, or an https:// address, that holds every archive of the lock as `<chart>-<version>.tgz` (`helm pull` fills a folder
     from an OCI registry). Default: each chart's own repository."""

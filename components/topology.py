@@ -5,108 +5,36 @@ Pure. Addresses are planned, not discovered, so chart values hold no unknown and
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
 
+from components.addresses import (
+    BlobStore,
+    Datasource,
+    OperatorService,
+    Release,
+    Releases,
+    SecretKey,
+    Service,
+    ServiceAccount,
+)
+from components.names_azure import account_name, blob_suffix
 from components.settings import Settings
+from components.settings_existing import ExistingCertManager, ExistingIstio
+from components.settings_rules import LIFECYCLE_MARGIN_DAYS
 
-CLUSTER_DOMAIN = "cluster.local"
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """A port of a Kubernetes Service as its clients address it: host, authority (host:port), url (scheme://host:port)."""
-
-    name: str
-    namespace: str
-    port: int
-    scheme: Literal["http", "https"] = "http"
-
-    @property
-    def host(self) -> str:
-        return f"{self.name}.{self.namespace}.svc.{CLUSTER_DOMAIN}"
-
-    @property
-    def authority(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    @property
-    def url(self) -> str:
-        default = {"http": 80, "https": 443}.get(self.scheme)
-        return f"{self.scheme}://{self.host}" if self.port == default else f"{self.scheme}://{self.authority}"
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorService:
-    """A Service that nobody here declares: an operator makes it from a custom resource, by a rule of its own."""
-
-    service: Service
-    made_from: str
-    """The custom resource, as kind/name."""
-    rule: str
-    """How the operator names it, and where that is written."""
-
-
-@dataclass(frozen=True, slots=True)
-class SecretKey:
-    """One entry of a Kubernetes Secret: both the side that writes it and the side that reads it use this."""
-
-    name: str
-    namespace: str
-    key: str
-
-    @property
-    def reference(self) -> dict[str, str]:
-        """As `valueFrom.secretKeyRef` takes it."""
-        return {"name": self.name, "key": self.key}
-
-
-@dataclass(frozen=True, slots=True)
-class BlobStore:
-    """One blob container, who may reach it and how its client authenticates."""
-
-    account: str
-    container: str
-    key: SecretKey
-    """Where the store's own namespace holds the account key."""
-    endpoint: Service | None
-    """The Azurite that serves it; None means Azure itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Datasource:
-    """A Grafana datasource: name for people, uid for links between signals."""
-
-    name: str
-    uid: str
-    type: str
-    service: Service
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A Helm release: where it goes, and which entry of the chart lock it installs."""
-
-    name: str
-    namespace: str
-    chart: str
-
-
-@dataclass(frozen=True, slots=True)
-class Releases:
-    crds: Release
-    cert_manager: Release
-    istio_base: Release
-    istiod: Release
-    istio_cni: Release
-    ztunnel: Release
-    gateway: Release
-    prometheus: Release
-    tempo: Release
-    loki: Release
-    otel_operator: Release
-    alloy: Release
-    grafana: Release
+__all__ = [
+    "BlobStore",
+    "Datasource",
+    "OperatorService",
+    "Release",
+    "Releases",
+    "SecretKey",
+    "Service",
+    "ServiceAccount",
+    "Topology",
+    "plan",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +58,8 @@ class Topology:
     # mesh
     istiod: Service
     gateway: Service
+    gateway_label: str
+    """Value of the label `istio` on the gateway's pods."""
     injection_labels: tuple[tuple[str, str], ...]
     """Labels that enrol a namespace in the mesh."""
     # looking
@@ -156,10 +86,16 @@ EXEMPLAR_LABEL = "trace_id"
 """The one label under which every exemplar of the stack carries its trace: what OpenTelemetry SDKs write and Prometheus stores from
 OTLP. Tempo's generator would say traceID; it is told otherwise."""
 
+AZURITE = Service("azurite", "azurite", 10000)
 AZURITE_ACCOUNT = "devstoreaccount1"
 STORE_KEY = "STORAGE_ACCOUNT_ACCESS_KEY"
-TEMPO_CONTAINER = "tempo"
-LOKI_CONTAINER = "loki"
+CONTAINERS = {"tempo": "tempo", "loki": "loki"}
+DATA = {
+    "tempo": (f"{CONTAINERS['tempo']}/",),
+    # chunks of the one tenant, and the index; rules, which someone may have written into the same container, are no data
+    "loki": (f"{CONTAINERS['loki']}/fake/", f"{CONTAINERS['loki']}/index/"),
+}
+"""Store to the beginnings of its blobs' names, container first."""
 
 
 def collector_service(name: str) -> str:
@@ -182,31 +118,107 @@ def injection_labels(settings: Settings) -> tuple[tuple[str, str], ...]:
     return (("istio.io/rev", settings.istio.revision),) if settings.istio.revision else (("istio-injection", "enabled"),)
 
 
-def plan(settings: Settings) -> Topology:
-    """All names of a stack, from its settings alone."""
+def _blobs(settings: Settings, store: str, project: str, stack: str) -> BlobStore:
+    """The container of one store, and the names of all that leads there."""
+    key, account, prefixes = SecretKey(f"{store}-azure-key", store, STORE_KEY), ServiceAccount(store, store), DATA[store]
+    azure = settings.azure
+    if azure is None or settings.storage.kind == "azurite":
+        return BlobStore(AZURITE_ACCOUNT, CONTAINERS[store], key, account, AZURITE, data=prefixes)
+    retention: int = getattr(settings, store).retention_days
+    chosen: int | None = getattr(azure.lifecycle, f"{store}_days")
+    return BlobStore(
+        account=account_name(project, stack, azure),
+        container=CONTAINERS[store],
+        key=key,
+        service_account=account,
+        suffix=blob_suffix(azure),
+        identity=re.sub(r"[^A-Za-z0-9_-]", "-", f"{project}-{stack}-{store}") if settings.storage.keyless else None,
+        key_generation=None if settings.storage.keyless else azure.key_generation,
+        lifecycle_days=retention + LIFECYCLE_MARGIN_DAYS if chosen is None else chosen,
+        data=prefixes,
+    )
+
+
+def _certificates(settings: Settings) -> Release:
+    existing = settings.cert_manager.existing or ExistingCertManager()
+    return Release(existing.release, existing.namespace, "cert-manager")
+
+
+def _metrics(settings: Settings) -> Service:
+    existing = settings.prometheus.existing
+    if existing is not None:
+        return Service(existing.service, existing.namespace, existing.port)
+    return Service(f"{kube_prometheus_fullname('prom')}-prometheus", "prometheus", 9090)
+
+
+def _gateway(settings: Settings) -> tuple[Service, str]:
+    """The ingress gateway, and the value of its pods' label `istio`."""
+    existing = settings.istio.existing
+    if existing is not None and existing.gateway is not None:
+        return Service(existing.gateway.service, existing.gateway.namespace, 80), existing.gateway.label
+    return Service("istio-ingressgateway", "istio-ingress", 80), "ingressgateway"
+
+
+def _governed_by_prometheus_operator(prometheus: str) -> tuple[OperatorService, ...]:
+    source = "prometheus-operator pkg"
+    return (
+        OperatorService(
+            Service("prometheus-operated", "prometheus", 9090),
+            f"Prometheus/{prometheus}-prometheus",
+            f"prometheus-operated ({source}/prometheus/server/statefulset.go, governingServiceName)",
+        ),
+        OperatorService(
+            Service("alertmanager-operated", "prometheus", 9093),
+            f"Alertmanager/{prometheus}-alertmanager",
+            f"alertmanager-operated ({source}/alertmanager/statefulset.go, governingServiceName)",
+        ),
+    )
+
+
+def installed_charts(settings: Settings) -> tuple[str, ...]:
+    """Entries of the chart lock that a stack installs; not those of what its cluster has already."""
+    ours = settings.istio.source == "install"
+    ambient = settings.istio.mode == "ambient"
+    return (
+        *(("prometheus-operator-crds",) if settings.prometheus.source == "install" else ()),
+        *(("gateway-api", "cni", "ztunnel") if ambient and ours else ()),
+        *(("cert-manager",) if settings.cert_manager.source == "install" else ()),
+        *(("base", "istiod") if ours else ()),
+        *(("gateway",) if settings.istio.own_gateway else ()),
+        *(("kube-prometheus-stack",) if settings.prometheus.source == "install" else ()),
+        "tempo-distributed" if settings.tempo.mode == "distributed" else "tempo",
+        "loki",
+        *(("opentelemetry-operator",) if settings.opentelemetry.source == "install" else ()),
+        "alloy",
+        "grafana",
+    )
+
+
+def plan(settings: Settings, project: str = "istio-stack", stack: str = "local") -> Topology:
+    """All names of a stack, from its settings and its name alone."""
     distributed_tempo = settings.tempo.mode == "distributed"
     revision = settings.istio.revision
     istiod = f"istiod-{revision}" if revision else "istiod"
     prometheus = kube_prometheus_fullname("prom")
-    azurite = Service("azurite", "azurite", 10000)
     collector, telemetry = "otel", "observability"
     collector_name = collector_service(collector)
-    metrics = Service(f"{prometheus}-prometheus", "prometheus", 9090)
+    metrics = _metrics(settings)
+    gateway, gateway_label = _gateway(settings)
+    mesh = (settings.istio.existing or ExistingIstio()).namespace
     traces = Service("tempo-query-frontend" if distributed_tempo else "tempo", "tempo", 3200)
     logs = Service("loki-gateway", "loki", 80)
-    ambient = settings.istio.mode == "ambient"
     tempo_chart = "tempo-distributed" if distributed_tempo else "tempo"
     naming = "opentelemetry-operator internal/naming/main.go"
     return Topology(
         releases=Releases(
-            crds=Release("prometheus-operator-crds", "prometheus", "prometheus-operator-crds"),
-            cert_manager=Release("cert-manager", "cert-manager", "cert-manager"),
-            istio_base=Release("istio-base", "istio-system", "base"),
-            istiod=Release(istiod, "istio-system", "istiod"),
-            istio_cni=Release("istio-cni", "istio-system", "cni"),
-            ztunnel=Release("ztunnel", "istio-system", "ztunnel"),
+            crds=Release("prometheus-operator-crds", metrics.namespace, "prometheus-operator-crds"),
+            cert_manager=_certificates(settings),
+            istio_base=Release("istio-base", mesh, "base"),
+            istiod=Release(istiod, mesh, "istiod"),
+            istio_cni=Release("istio-cni", mesh, "cni"),
+            ztunnel=Release("ztunnel", mesh, "ztunnel"),
             gateway=Release("istio-ingressgateway", "istio-ingress", "gateway"),
-            prometheus=Release("prom", "prometheus", "kube-prometheus-stack"),
+            prometheus=Release("prom", metrics.namespace, "kube-prometheus-stack"),
             tempo=Release("tempo", "tempo", tempo_chart),
             loki=Release("loki", "loki", "loki"),
             otel_operator=Release("opentelemetry-operator", "opentelemetry-operator", "opentelemetry-operator"),
@@ -220,12 +232,13 @@ def plan(settings: Settings) -> Topology:
         loki=logs,
         prometheus=metrics,
         alertmanager=Service(f"{prometheus}-alertmanager", "prometheus", 9093),
-        azurite=azurite,
-        azurite_key=SecretKey("azurite-key", azurite.namespace, STORE_KEY),
-        tempo_blobs=BlobStore(AZURITE_ACCOUNT, TEMPO_CONTAINER, SecretKey("tempo-azure-key", "tempo", STORE_KEY), azurite),
-        loki_blobs=BlobStore(AZURITE_ACCOUNT, LOKI_CONTAINER, SecretKey("loki-azure-key", "loki", STORE_KEY), azurite),
-        istiod=Service(istiod, "istio-system", 15014),
-        gateway=Service("istio-ingressgateway", "istio-ingress", 80),
+        azurite=AZURITE,
+        azurite_key=SecretKey("azurite-key", AZURITE.namespace, STORE_KEY),
+        tempo_blobs=_blobs(settings, "tempo", project, stack),
+        loki_blobs=_blobs(settings, "loki", project, stack),
+        istiod=Service(istiod, mesh, 15014),
+        gateway=gateway,
+        gateway_label=gateway_label,
         injection_labels=injection_labels(settings),
         grafana=Service("grafana", "grafana", 80),
         grafana_admin=SecretKey("grafana-admin", "grafana", "admin-password"),
@@ -252,21 +265,7 @@ def plan(settings: Settings) -> Topology:
                 f"OpenTelemetryCollector/{collector}",
                 f"<name>-collector-monitoring ({naming})",
             ),
-            OperatorService(
-                Service("prometheus-operated", "prometheus", 9090),
-                f"Prometheus/{prometheus}-prometheus",
-                "prometheus-operated (prometheus-operator pkg/prometheus/server/statefulset.go, governingServiceName)",
-            ),
-            OperatorService(
-                Service("alertmanager-operated", "prometheus", 9093),
-                f"Alertmanager/{prometheus}-alertmanager",
-                "alertmanager-operated (prometheus-operator pkg/alertmanager/statefulset.go, governingServiceName)",
-            ),
+            *(_governed_by_prometheus_operator(prometheus) if settings.prometheus.source == "install" else ()),
         ),
-        charts=(
-            "prometheus-operator-crds",
-            *(("gateway-api", "cni", "ztunnel") if ambient else ()),
-            *("cert-manager", "base", "istiod", "gateway", "kube-prometheus-stack", tempo_chart, "loki"),
-            *("opentelemetry-operator", "alloy", "grafana"),
-        ),
+        charts=installed_charts(settings),
     )

@@ -46,7 +46,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"prometheus": {"outOfOrderMinutes": 0}}, "prometheus.outOfOrderMinutes is 0: should be greater than or equal to 1"),
     ({"prometheus": {"scrapeIntervalSeconds": 1}}, "prometheus.scrapeIntervalSeconds is 1: should be greater than or equal to 5"),
     ({"prometheus": {"volumeGi": "20Gi"}}, "prometheus.volumeGi is '20Gi': should be a valid integer"),
-    ({"storage": {"kind": "s3"}}, "storage.kind is 's3': should be 'azurite'"),
+    ({"storage": {"kind": "s3"}}, "storage.kind is 's3': should be 'azurite' or 'azure'"),
     ({"tempo": {"retentionDays": 4000}}, "tempo.retentionDays is 4000: should be less than or equal to 3650"),
     ({"tempo": {"chartVersion": "3"}}, "tempo.chartVersion is '3': must be an exact version such as 2.26.2"),
     (

@@ -1,0 +1,62 @@
+"""What the modules of settings share: the model's rules, and types whose constraints say themselves in words."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+
+def matching(pattern: str, rule: str) -> AfterValidator:
+    """A constraint on text that says its rule in words instead of showing a regular expression."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise PydanticCustomError("rule", "{rule}", {"rule": rule})
+        return value
+
+    return AfterValidator(check)
+
+
+Preset = Literal["small", "medium", "large"]
+Source = Literal["install", "existing"]
+"""`install`: this stack brings it. `existing`: the cluster has it already, and only what is missing around it is made."""
+Percentage = Annotated[float, Field(ge=0, le=100)]
+Rate = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+"""So many a second."""
+RetentionDays = Annotated[int, Field(ge=1, le=3650)]
+"""Days that a store keeps its data. Finite by design: blob storage that nobody empties is a bill that only grows."""
+VolumeGi = Annotated[int, Field(ge=1, le=16384)]
+Replicas = Annotated[int, Field(ge=1, le=100)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+DnsLabel = Annotated[
+    str,
+    matching(
+        r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "must be a DNS label: 1 to 63 lower-case letters, digits or hyphens, no hyphen at an end"
+    ),
+]
+ChartVersion = Annotated[str, matching(r"\d+\.\d+\.\d+", "must be an exact version such as 2.26.2")]
+Email = Annotated[str, matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "must be an e-mail address")]
+HttpsUrl = Annotated[str, matching(r"https://\S+", "must begin with https://")]
+CalendarDay = Annotated[str, matching(r"\d{4}-\d{2}-\d{2}", "must be a day such as 2024-04-01")]
+Mirror = Annotated[
+    str,
+    matching(r"https?://\S+|(?!.*://).+", "must be a folder or an http(s):// address (`helm pull` fills a folder from an OCI registry)"),
+]
+ImageReference = Annotated[
+    str,
+    matching(
+        r"(?!.*:latest$)[a-z0-9][a-z0-9._-]*(:\d+)?(/[a-z0-9._-]+)*(:[\w][\w.-]*|@sha256:[0-9a-f]{64})",
+        "must be an image with a tag or digest, and not `latest`, of which nobody can say later what ran",
+    ),
+]
+
+
+class Model(BaseModel):
+    """What all settings share: frozen, camelCase on the outside, unknown keys refused, no silent conversion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)

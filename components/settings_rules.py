@@ -1,0 +1,103 @@
+"""Rules between settings of different layers: one function per rule, each says what is wrong in one line or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from components.settings import Settings
+
+LIFECYCLE_MARGIN_DAYS = 7
+"""How much longer than a store Azure waits, where settings do not say: a store that was off for a few days still deletes its own."""
+
+
+def broken(settings: Settings) -> list[str]:
+    """What these settings break, one line for each rule; all of them at once."""
+    return [line for rule in RULES for line in rule(settings)]
+
+
+def _azure_is_described(settings: Settings) -> Iterator[str]:
+    if settings.azure is None and settings.storage.kind == "azure":
+        yield "storage.kind is azure: azure.subscriptionId, tenantId, location and resourceGroup must be set"
+    elif settings.azure is None and settings.cluster.aks is not None:
+        yield f"cluster.aks is {settings.cluster.aks.name}: azure.subscriptionId and its tenantId must say where that is"
+
+
+def _azure_is_used(settings: Settings) -> Iterator[str]:
+    if settings.azure is not None and settings.storage.kind == "azurite" and settings.cluster.aks is None:
+        yield "azure is set while storage.kind is azurite and cluster.aks is not set: nothing would use it; set storage.kind to azure"
+
+
+def _identities_have_an_issuer(settings: Settings) -> Iterator[str]:
+    if settings.storage.keyless and settings.cluster.aks is None and settings.cluster.oidc_issuer is None:
+        yield "storage.auth is workloadIdentity: Azure must know the issuer of the cluster's tokens; set cluster.oidcIssuer or cluster.aks"
+
+
+def _a_closed_account_has_a_way_in(settings: Settings) -> Iterator[str]:
+    if settings.azure is None or settings.storage.kind != "azure":
+        return
+    network = settings.azure.network
+    if network.default == "deny" and not network.subnet_ids and network.private_endpoint is None:
+        yield "azure.network.default is deny: nobody would reach the account; set subnetIds or privateEndpoint, or default to allow"
+
+
+def _azure_deletes_after_the_stores(settings: Settings) -> Iterator[str]:
+    lifecycle = settings.azure.lifecycle if settings.azure else None
+    for store in ("tempo", "loki") if lifecycle else ():
+        days, kept = getattr(lifecycle, f"{store}_days"), getattr(settings, store).retention_days
+        if days is not None and days <= kept:
+            yield f"azure.lifecycle.{store}Days is {days}: must be more than {store}.retentionDays {kept}, or Azure deletes what is in use"
+
+
+def _generations_are_of_keys(settings: Settings) -> Iterator[str]:
+    if settings.azure is not None and settings.azure.key_generation > 1 and settings.storage.auth != "accountKey":
+        yield f"azure.keyGeneration is {settings.azure.key_generation}: there is no key to rotate unless storage.auth is accountKey"
+
+
+def _existing_is_said(settings: Settings) -> Iterator[str]:
+    if settings.prometheus.source == "existing" and settings.prometheus.existing is None:
+        yield "prometheus.source is existing: prometheus.existing.namespace and service must say where it is"
+    for key, layer in (("certManager", settings.cert_manager), ("prometheus", settings.prometheus), ("istio", settings.istio)):
+        if layer.existing is not None and layer.source == "install":
+            yield f"{key}.existing is set while {key}.source is install: set source to existing or remove it"
+
+
+def _what_exists_is_not_sized_here(settings: Settings) -> Iterator[str]:
+    sizes = {
+        "prometheus": (settings.prometheus, ("retention_days", "volume_gi", "out_of_order_minutes", "scrape_interval_seconds")),
+        "istio": (settings.istio, ("gateway_replicas", "gateway_service")),
+    }
+    for key, (layer, fields) in sizes.items():
+        for field in fields:
+            if layer.source == "existing" and field in layer.model_fields_set and not _own_gateway(key, settings):
+                alias = type(layer).model_fields[field].alias
+                yield f"{key}.{alias} is {getattr(layer, field)}: {key}.source is existing, so this changes nothing; remove the key"
+
+
+def _own_gateway(key: str, settings: Settings) -> bool:
+    return key == "istio" and settings.istio.own_gateway
+
+
+def _go_needs_our_operator(settings: Settings) -> Iterator[str]:
+    if settings.opentelemetry.go and settings.opentelemetry.source == "existing":
+        yield "opentelemetry.go is true: opentelemetry.source is existing, and only an operator of ours is told to do Go"
+
+
+def _challenges_need_our_mesh(settings: Settings) -> Iterator[str]:
+    if settings.cert_manager.issuer == "acme" and settings.istio.source == "existing":
+        yield "certManager.issuer is acme: istio.source is existing, and its challenges need a mesh that is configured from here"
+
+
+RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
+    _azure_is_described,
+    _azure_is_used,
+    _identities_have_an_issuer,
+    _a_closed_account_has_a_way_in,
+    _azure_deletes_after_the_stores,
+    _generations_are_of_keys,
+    _existing_is_said,
+    _what_exists_is_not_sized_here,
+    _go_needs_our_operator,
+    _challenges_need_our_mesh,
+)
