@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
 from typing import Any
 
 from pulumi import Output, ResourceOptions
 from pulumi_kubernetes import apps, batch, core
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from components.charts import ROOT
-from components.layer import SKIP_AWAIT, Layer, LayerArgs
+from components.layer import SKIP_AWAIT
 from components.presets import resources
+from components.script_job import HARDENED, POD, SCRIPTS, config_name, script_pod, variables
 from components.settings import Settings
+from components.storage import KeyAccess, Storage, StorageArgs
 from components.topology import Service, Topology
 
 IMAGE = "mcr.microsoft.com/azure-storage/azurite:3.37.0"
-SCRIPT_IMAGE = "docker.io/library/python:3.13.9-alpine"
-SCRIPT = ROOT / "components" / "scripts" / "create_containers.py"
+SCRIPT = SCRIPTS / "create_containers.py"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """Azurite's account key, published with Azurite and the same everywhere: it guards nothing, yet travels as any account key does."""
 READY_SECONDS = 180
 JOB = "create-containers"
-
-_HARDENED = {
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
-_POD = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def server_spec(settings: Settings, service: Service) -> Any:
@@ -43,7 +35,7 @@ def server_spec(settings: Settings, service: Service) -> Any:
             "spec": {
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
-                "securityContext": _POD,
+                "securityContext": POD,
                 "containers": [
                     {
                         "name": "azurite",
@@ -61,7 +53,7 @@ def server_spec(settings: Settings, service: Service) -> Any:
                         "ports": [{"name": "blob", "containerPort": service.port}],
                         "readinessProbe": {"tcpSocket": {"port": "blob"}, "periodSeconds": 2},
                         "resources": resources("azurite", settings.preset),
-                        "securityContext": _HARDENED,
+                        "securityContext": HARDENED,
                         "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "tmp", "mountPath": "/tmp"}],
                     }
                 ],
@@ -81,57 +73,33 @@ def job_spec(settings: Settings, topology: Topology, script: str) -> Any:
     """Spec of the Job that creates the blob containers: neither store does, and Tempo exits without its own."""
     stores = (topology.tempo_blobs, topology.loki_blobs)
     environment = {
-        "BLOB_ENDPOINT": blob_endpoint(stores[0].account, topology.azurite),
+        "BLOB_ENDPOINT": stores[0].url,
         "ACCOUNT_NAME": stores[0].account,
         "CONTAINERS": ",".join(store.container for store in stores),
         "TIMEOUT_SECONDS": str(READY_SECONDS),
     }
+    key = {"name": "ACCOUNT_KEY", "valueFrom": {"secretKeyRef": topology.azurite_key.reference}}
+    pod = script_pod(JOB, SCRIPT, script, [*variables(environment), key], settings.preset)
     return {
         "backoffLimit": 3,
         "activeDeadlineSeconds": READY_SECONDS * 2,
         "template": {
             "metadata": {"labels": {"app.kubernetes.io/name": JOB}},
-            "spec": {
-                "automountServiceAccountToken": False,
-                "enableServiceLinks": False,
-                "restartPolicy": "OnFailure",
-                "securityContext": _POD,
-                "containers": [
-                    {
-                        "name": JOB,
-                        "image": SCRIPT_IMAGE,
-                        "command": ["python", f"/scripts/{SCRIPT.name}"],
-                        "env": [
-                            *({"name": name, "value": value} for name, value in environment.items()),
-                            {"name": "ACCOUNT_KEY", "valueFrom": {"secretKeyRef": topology.azurite_key.reference}},
-                        ],
-                        "resources": resources("gate", settings.preset),
-                        "terminationMessagePolicy": "FallbackToLogsOnError",  # the script's last line says what is wrong
-                        "securityContext": _HARDENED,
-                        "volumeMounts": [{"name": "scripts", "mountPath": "/scripts"}],
-                    }
-                ],
-                "volumes": [{"name": "scripts", "configMap": {"name": script}}],
-            },
+            "spec": {**pod, "automountServiceAccountToken": False, "restartPolicy": "OnFailure"},
         },
     }
 
 
-def blob_endpoint(account: str, service: Service) -> str:
-    """Azurite's address of one account: path style, no slash at the end, or the SDKs sign another path than they ask for."""
-    return f"{service.url}/{account}"
-
-
-class Azurite(Layer):
+class Azurite(Storage):
     """Azurite with the stores' containers. Whoever depends on this layer finds its container there."""
 
     token = "storage:Azurite"
-    account_key: Output[str]
 
-    def __init__(self, name: str, args: LayerArgs, opts: ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, args: StorageArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__(name, args, opts)
         service, key = args.topology.azurite, args.topology.azurite_key
-        self.account_key = Output.secret(ACCOUNT_KEY)
+        account_key = Output.secret(ACCOUNT_KEY)
+        self.access = {blobs.container: KeyAccess(account_key) for blobs in (args.topology.tempo_blobs, args.topology.loki_blobs)}
         namespace = self._namespace(service.namespace)
         metadata = ObjectMetaArgs(name=service.name, namespace=service.namespace)
         port = core.v1.ServicePortArgs(name="blob", port=service.port, target_port="blob", app_protocol="http")
@@ -145,14 +113,15 @@ class Azurite(Layer):
         secret = core.v1.Secret(
             key.name,
             metadata=ObjectMetaArgs(name=key.name, namespace=key.namespace),
-            string_data={key.key: self.account_key},
+            string_data={key.key: account_key},
             opts=self._child(namespace),
         )
-        # the script's name holds its digest, so that another script is another Job
-        text = SCRIPT.read_text()
-        script = f"{JOB}-{sha256(text.encode()).hexdigest()[:8]}"
+        script = config_name(JOB, SCRIPT)
         config = core.v1.ConfigMap(
-            JOB, metadata=ObjectMetaArgs(name=script, namespace=service.namespace), data={SCRIPT.name: text}, opts=self._child(namespace)
+            JOB,
+            metadata=ObjectMetaArgs(name=script, namespace=service.namespace),
+            data={SCRIPT.name: SCRIPT.read_text()},
+            opts=self._child(namespace),
         )
         # it starts together with Azurite and tries until Azurite answers: nobody waits for pods twice
         batch.v1.Job(
@@ -161,4 +130,4 @@ class Azurite(Layer):
             spec=job_spec(args.settings, args.topology, script),
             opts=self._child(secret, config, delete_before_replace=True),
         )
-        self.register_outputs({"endpoint": blob_endpoint(args.topology.tempo_blobs.account, service)})
+        self.register_outputs({"endpoint": args.topology.tempo_blobs.url})

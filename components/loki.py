@@ -11,7 +11,7 @@ from components.charts import values_file
 from components.merge import merge
 from components.presets import cache_resources, caches, replicas, resources
 from components.settings import Settings
-from components.store import Store, StoreArgs, key_environment, key_placeholder
+from components.store import Store, StoreArgs, key_environment, key_placeholder, pod_metadata
 from components.topology import BlobStore, Topology
 
 PARTS = {
@@ -32,18 +32,15 @@ OTHER_TARGETS = ("write", "read", "backend")
 
 def connection_string(blobs: BlobStore) -> str:
     """How Loki reaches Azurite: its own client always speaks https to <account>.<suffix>, this overrides all of it. No slash at the end."""
-    assert blobs.endpoint is not None
-    return (
-        f"DefaultEndpointsProtocol=http;AccountName={blobs.account};AccountKey={key_placeholder(blobs)};"
-        f"BlobEndpoint={blobs.endpoint.url}/{blobs.account};"
-    )
+    return f"DefaultEndpointsProtocol=http;AccountName={blobs.account};AccountKey={key_placeholder(blobs)};BlobEndpoint={blobs.url};"
 
 
 def azure_storage(blobs: BlobStore) -> dict[str, Any]:
-    """The chart's `loki.storage.azure`: account, and the key by reference."""
+    """The chart's `loki.storage.azure`: the account, and the pod's own token or the key by reference."""
     if blobs.endpoint is not None:
         return {"accountName": blobs.account, "connectionString": connection_string(blobs)}
-    return {"accountName": blobs.account, "accountKey": key_placeholder(blobs)}
+    way_in = {"useFederatedToken": True} if blobs.identity else {"accountKey": key_placeholder(blobs)}
+    return {"accountName": blobs.account, "endpointSuffix": blobs.suffix, **way_in}
 
 
 def schema_config(settings: Settings) -> dict[str, Any]:
@@ -70,7 +67,7 @@ def values(settings: Settings, topology: Topology) -> dict[str, Any]:
     choice, blobs = settings.loki, topology.loki_blobs
     derived: dict[str, Any] = {
         "deploymentMode": "Distributed" if choice.mode == "distributed" else "Monolithic",
-        "defaults": {"extraEnv": key_environment(blobs)},
+        "defaults": {"extraEnv": key_environment(blobs), **pod_metadata(blobs)},
         "loki": {
             "commonConfig": {"replication_factor": choice.replication_factor},
             "schemaConfig": schema_config(settings),
@@ -81,7 +78,7 @@ def values(settings: Settings, topology: Topology) -> dict[str, Any]:
             "resources": resources("loki-gateway", settings.preset),
             **_several(replicas("loki-gateway", settings.preset), topology, "gateway"),
         },
-        "serviceAccount": {"name": topology.releases.loki.name},
+        "serviceAccount": {"name": blobs.service_account.name},
         **{target: {"replicas": 0} for target in OTHER_TARGETS},
         **cache_values(settings),
         **(_distributed(settings, topology) if choice.mode == "distributed" else _monolithic(settings, topology)),

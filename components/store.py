@@ -1,28 +1,36 @@
-"""What Tempo and Loki share: a namespace, an identity of ours, and the account key from a Secret of ours."""
+"""What Tempo and Loki share: a namespace, a ServiceAccount of ours, and a way into their blob container by identity or by key."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pulumi import Output, Resource
-from pulumi_kubernetes.core.v1 import Secret, ServiceAccount
+from pulumi import CustomTimeouts, Output, Resource
+from pulumi_kubernetes.batch.v1 import Job
+from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, Secret, ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components import blob_gate
 from components.layer import Layer, LayerArgs
+from components.script_job import config_name
+from components.storage import Access, IdentityAccess
 from components.topology import BlobStore, Release
+
+KEY_GENERATION = "istio-stack/key-generation"
+"""Annotation of the stores' pods: another generation of the key is another pod, as a process reads its environment but once."""
 
 
 @dataclass(frozen=True)
 class StoreArgs(LayerArgs):
-    """What a store needs beside the rest: the account key, an Output that is secret from birth and goes into one Secret, no value."""
+    """What a store needs beside the rest: the way into each container, by the container's name."""
 
-    account_key: Output[str]
+    access: Mapping[str, Access]
 
 
 def key_environment(blobs: BlobStore) -> list[dict[str, Any]]:
-    """Environment of a store's containers: the account key under the one name that both sides use."""
-    return [{"name": blobs.key.key, "valueFrom": {"secretKeyRef": blobs.key.reference}}]
+    """Environment of a store's containers: the account key under the one name that both sides use; nothing with an identity."""
+    return [] if blobs.identity else [{"name": blobs.key.key, "valueFrom": {"secretKeyRef": blobs.key.reference}}]
 
 
 def key_placeholder(blobs: BlobStore) -> str:
@@ -30,21 +38,50 @@ def key_placeholder(blobs: BlobStore) -> str:
     return f"${{{blobs.key.key}}}"
 
 
+def pod_metadata(blobs: BlobStore) -> dict[str, dict[str, str]]:
+    """Chart values that every pod of a store needs: the label by which the webhook knows it, or the generation of its key."""
+    if blobs.identity:
+        return {"podLabels": dict(blob_gate.POD_LABEL)}
+    return {"podAnnotations": {KEY_GENERATION: str(blobs.key_generation)}} if blobs.key_generation else {}
+
+
 class Store(Layer):
     """A layer that keeps its data in blobs."""
 
     def _identity(self, release: Release, blobs: BlobStore, args: StoreArgs) -> list[Resource]:
-        """Namespace, ServiceAccount and key Secret; all a store's release waits for.
+        """Namespace, ServiceAccount, and the Secret with the key or proof that the identity works; all a store's release waits for.
 
         The ServiceAccount is ours and not the chart's, so that another way of authenticating never changes its owner.
         """
         namespace = self._namespace(release.namespace)
-        metadata = ObjectMetaArgs(name=release.name, namespace=release.namespace)
-        account = ServiceAccount(release.name, metadata=metadata, opts=self._child(namespace))
+        access = args.access[blobs.container]
+        annotations = {blob_gate.CLIENT_ANNOTATION: access.client_id} if isinstance(access, IdentityAccess) else None
+        metadata = ObjectMetaArgs(name=blobs.service_account.name, namespace=blobs.service_account.namespace, annotations=annotations)
+        account = ServiceAccount(blobs.service_account.name, metadata=metadata, opts=self._child(namespace))
+        if isinstance(access, IdentityAccess):
+            return [account, self._gate(blobs, access.client_id, args, namespace, account)]
         key = Secret(
             blobs.key.name,
             metadata=ObjectMetaArgs(name=blobs.key.name, namespace=blobs.key.namespace),
-            string_data={blobs.key.key: args.account_key},
+            string_data={blobs.key.key: access.account_key},
             opts=self._child(namespace),
         )
         return [account, key]
+
+    def _gate(self, blobs: BlobStore, client_id: Output[str], args: StoreArgs, namespace: Namespace, account: ServiceAccount) -> Job:
+        """A Job that ends once the store's identity may use its container."""
+        name = f"{blobs.container}-{blob_gate.NAME}"
+        script = config_name(blob_gate.NAME, blob_gate.SCRIPT)
+        config = ConfigMap(
+            name,
+            metadata=ObjectMetaArgs(name=script, namespace=blobs.service_account.namespace),
+            data={blob_gate.SCRIPT.name: blob_gate.SCRIPT.read_text()},
+            opts=self._child(namespace),
+        )
+        wait = f"{blob_gate.SPREAD_SECONDS // 60 + 6}m"
+        return Job(
+            name,
+            metadata=ObjectMetaArgs(name=blob_gate.NAME, namespace=blobs.service_account.namespace),
+            spec=blob_gate.job_spec(blobs, script, client_id, args.settings.preset),
+            opts=self._child(config, account, delete_before_replace=True, custom_timeouts=CustomTimeouts(create=wait, update=wait)),
+        )

@@ -12,7 +12,7 @@ from components.layer import LayerArgs
 from components.merge import merge
 from components.presets import replicas, resources
 from components.settings import Settings
-from components.store import Store, StoreArgs, key_environment, key_placeholder
+from components.store import Store, StoreArgs, key_environment, key_placeholder, pod_metadata
 from components.topology import EXEMPLAR_LABEL, BlobStore, Topology
 
 PARTS = {
@@ -29,11 +29,11 @@ SCALE_WITH_INGESTERS = ("distributor", "querier")
 
 
 def trace_storage(blobs: BlobStore) -> dict[str, Any]:
-    """Tempo's `storage.trace`: the container, and the key by reference. Source: tempodb/backend/azure/config.go."""
-    azure = {"container_name": blobs.container, "storage_account_name": blobs.account, "storage_account_key": key_placeholder(blobs)}
-    if blobs.endpoint is not None:
-        # a suffix that does not begin with `blob.` means Azurite to Tempo: http://<suffix>/<account>
-        azure["endpoint_suffix"] = blobs.endpoint.authority
+    """Tempo's `storage.trace`: the container, and the pod's own token or the key by reference. Source: tempodb/backend/azure/config.go."""
+    azure: dict[str, Any] = {"container_name": blobs.container, "storage_account_name": blobs.account}
+    azure |= {"use_federated_token": True} if blobs.identity else {"storage_account_key": key_placeholder(blobs)}
+    # a suffix that does not begin with `blob.` means Azurite to Tempo: http://<suffix>/<account>
+    azure["endpoint_suffix"] = blobs.endpoint.authority if blobs.endpoint else blobs.suffix
     return {"backend": "azure", "azure": azure}
 
 
@@ -49,7 +49,7 @@ def generator_overrides() -> dict[str, Any]:
 
 def single_values(settings: Settings, topology: Topology) -> dict[str, Any]:
     """Helm values of the chart tempo: one process."""
-    blobs, release = topology.tempo_blobs, topology.releases.tempo
+    blobs = topology.tempo_blobs
     derived = {
         "replicas": settings.tempo.replicas,  # settings allow one alone
         "tempo": {
@@ -60,8 +60,9 @@ def single_values(settings: Settings, topology: Topology) -> dict[str, Any]:
             "metricsGenerator": {"storage": {"remote_write": remote_write(topology)}},
             "overrides": {"defaults": generator_overrides()},
         },
-        "serviceAccount": {"name": release.name},
+        "serviceAccount": {"name": blobs.service_account.name},
         "persistence": {"size": f"{settings.tempo.volume_gi}Gi"},
+        **pod_metadata(blobs),
     }
     return merge(values_file("tempo"), derived)
 
@@ -79,11 +80,12 @@ def part_replicas(part: str, settings: Settings) -> int:
 
 def distributed_values(settings: Settings, topology: Topology) -> dict[str, Any]:
     """Helm values of the chart tempo-distributed 2.x: each part a workload of its own."""
-    blobs, release = topology.tempo_blobs, topology.releases.tempo
+    blobs = topology.tempo_blobs
     derived: dict[str, Any] = {
         "storage": {"trace": trace_storage(blobs)},
         "overrides": {"defaults": generator_overrides()},
-        "serviceAccount": {"name": release.name},
+        "serviceAccount": {"name": blobs.service_account.name},
+        "tempo": pod_metadata(blobs),
     }
     for part, component in PARTS.items():
         derived[part] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import runpy
 import sys
 from collections.abc import Iterator, Mapping
@@ -69,11 +70,18 @@ class Run:
         return seen
 
 
-class _Cluster(pulumi.runtime.Mocks):
-    """Answers as the kubernetes provider does; at preview a new object has no id and a Release no status."""
+ACCOUNT_KEYS = {"key1": "sentinel-account-key-one", "key2": "sentinel-account-key-two"}
+KUBECONFIG = "sentinel-kubeconfig"
+ISSUER = "https://westeurope.oic.prod-aks.azure.com/00000000-0000-0000-0000-000000000000/issuer/"
 
-    def __init__(self, preview: bool) -> None:
+
+class _Providers(pulumi.runtime.Mocks):
+    """Answers as the providers do; at preview a new object has no id, a Release no status, and Azure knows nothing of what is new."""
+
+    def __init__(self, preview: bool, cold: bool) -> None:
         self.preview = preview
+        self.cold = cold
+        """Whether not even the AKS cluster is there yet."""
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         state = dict(args.inputs)
@@ -82,10 +90,32 @@ class _Cluster(pulumi.runtime.Mocks):
             state["status"] = UNKNOWN if self.preview else status
         if args.typ == "kubernetes:core/v1:Service" and args.resource_id:
             state["status"] = LOAD_BALANCER
+        if args.typ.startswith("azure-native:"):
+            state |= self._azure(args)
         return args.resource_id or ("" if self.preview else f"{args.name}-id"), state
 
+    def _azure(self, args: pulumi.runtime.MockResourceArgs) -> dict[str, str]:
+        """What ARM adds to a resource: its name, and of an identity what others know it by."""
+        if args.resource_id:  # one that is only looked at is there
+            return {"name": args.resource_id.rsplit("/", 1)[-1]}
+        known = {"name": args.name}
+        if args.typ.endswith(":UserAssignedIdentity"):
+            known |= {"clientId": f"client-of-{args.name}", "principalId": f"principal-of-{args.name}"}
+        return dict.fromkeys(known, UNKNOWN) if self.preview else known
+
     def call(self, args: pulumi.runtime.MockCallArgs) -> Any:
-        raise AssertionError(f"the program asked the cluster: {args.token}")
+        answers: dict[str, Any] = {
+            "azure-native:storage:listStorageAccountKeys": {
+                "keys": [{"keyName": name, "value": value, "permissions": "FULL"} for name, value in ACCOUNT_KEYS.items()]
+            },
+            "azure-native:containerservice:listManagedClusterUserCredentials": {
+                "kubeconfigs": [{"name": "clusterUser", "value": base64.b64encode(KUBECONFIG.encode()).decode()}]
+            },
+            "azure-native:containerservice:getManagedCluster": {"oidcIssuerProfile": {"enabled": True, "issuerUrl": ISSUER}},
+        }
+        if args.token not in answers:
+            raise AssertionError(f"the program asked a provider: {args.token}")
+        return dict.fromkeys(answers[args.token], UNKNOWN) if self.cold else answers[args.token]
 
 
 class _Monitor(pulumi_mocks.MockMonitor):
@@ -104,10 +134,13 @@ class _Monitor(pulumi_mocks.MockMonitor):
         return super().RegisterResourceOutputs(request)
 
 
-def run(config: Mapping[str, str], *, preview: bool = False, stack: str = "local") -> Run:
-    """Runs `__main__.py` against the recorder. `config` holds the keys of the project without prefix, values as Pulumi stores them."""
+def run(config: Mapping[str, str], *, preview: bool = False, cold: bool = False, stack: str = "local") -> Run:
+    """Runs `__main__.py` against the recorder. `config` holds the keys of the project without prefix, values as Pulumi stores them.
+
+    `cold` is a preview before even the AKS cluster is there.
+    """
     asyncio.set_event_loop(asyncio.new_event_loop())
-    monitor = _Monitor(_Cluster(preview))
+    monitor = _Monitor(_Providers(preview, cold))
     pulumi.runtime.set_mocks(monitor.mocks, project="istio-stack", stack=stack, preview=preview, monitor=monitor)
     secrets = [f"istio-stack:{key}" for key in config if key == "grafanaAdminPassword"]
     set_all_config({f"istio-stack:{key}": value for key, value in config.items()}, secrets)
