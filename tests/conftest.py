@@ -27,7 +27,7 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def record(mirror: Path) -> Any:
     """Runs the program against the recorder, with configuration given as objects."""
 
-    def run(config: Mapping[str, Any], *, preview: bool = False, cold: bool = False, stack: str = "local") -> recorder.Run:
+    def run(config: Mapping[str, Any], *, preview: bool = False, stack: str = "local") -> recorder.Run:
         everything = {
             "grafanaAdminPassword": PASSWORD,
             "chartMirror": str(mirror),
@@ -35,6 +35,6 @@ def record(mirror: Path) -> Any:
             **config,
         }
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in everything.items()}
-        return recorder.run(texts, preview=preview, cold=cold, stack=stack)
+        return recorder.run(texts, preview=preview, stack=stack)
 
     return run

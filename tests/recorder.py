@@ -35,6 +35,8 @@ class Registered:
     provider: str
     dependencies: tuple[str, ...]
     inputs: dict[str, Any]
+    protect: bool
+    retained: bool
 
     @property
     def kind(self) -> str:
@@ -78,10 +80,8 @@ ISSUER = "https://westeurope.oic.prod-aks.azure.com/00000000-0000-0000-0000-0000
 class _Providers(pulumi.runtime.Mocks):
     """Answers as the providers do; at preview a new object has no id, a Release no status, and Azure knows nothing of what is new."""
 
-    def __init__(self, preview: bool, cold: bool) -> None:
+    def __init__(self, preview: bool) -> None:
         self.preview = preview
-        self.cold = cold
-        """Whether not even the AKS cluster is there yet."""
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         state = dict(args.inputs)
@@ -111,11 +111,11 @@ class _Providers(pulumi.runtime.Mocks):
             "azure-native:containerservice:listManagedClusterUserCredentials": {
                 "kubeconfigs": [{"name": "clusterUser", "value": base64.b64encode(KUBECONFIG.encode()).decode()}]
             },
-            "azure-native:containerservice:getManagedCluster": {"oidcIssuerProfile": {"enabled": True, "issuerUrl": ISSUER}},
+            "azure-native:containerservice:getManagedCluster": {"oidcIssuerProfile": {"enabled": True, "issuerURL": ISSUER}},
         }
         if args.token not in answers:
             raise AssertionError(f"the program asked a provider: {args.token}")
-        return dict.fromkeys(answers[args.token], UNKNOWN) if self.cold else answers[args.token]
+        return answers[args.token]
 
 
 class _Monitor(pulumi_mocks.MockMonitor):
@@ -134,13 +134,10 @@ class _Monitor(pulumi_mocks.MockMonitor):
         return super().RegisterResourceOutputs(request)
 
 
-def run(config: Mapping[str, str], *, preview: bool = False, cold: bool = False, stack: str = "local") -> Run:
-    """Runs `__main__.py` against the recorder. `config` holds the keys of the project without prefix, values as Pulumi stores them.
-
-    `cold` is a preview before even the AKS cluster is there.
-    """
+def run(config: Mapping[str, str], *, preview: bool = False, stack: str = "local") -> Run:
+    """Runs `__main__.py` against the recorder. `config` holds the keys of the project without prefix, values as Pulumi stores them."""
     asyncio.set_event_loop(asyncio.new_event_loop())
-    monitor = _Monitor(_Providers(preview, cold))
+    monitor = _Monitor(_Providers(preview))
     pulumi.runtime.set_mocks(monitor.mocks, project="istio-stack", stack=stack, preview=preview, monitor=monitor)
     secrets = [f"istio-stack:{key}" for key in config if key == "grafanaAdminPassword"]
     set_all_config({f"istio-stack:{key}": value for key, value in config.items()}, secrets)
@@ -172,6 +169,8 @@ def _registered(urn: str, request: Any) -> Registered:
         request.provider,
         tuple(request.dependencies),
         _whole(json_format.MessageToDict(request.object)),
+        request.protect,
+        request.retainOnDelete,
     )
 
 
