@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pulumi import ResourceOptions
+from pulumi import Resource, ResourceOptions
 from pulumi_kubernetes import batch, core, networking, rbac
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
@@ -107,18 +107,8 @@ class CertManager(Layer):
 
     def __init__(self, name: str, args: LayerArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__(name, args, opts)
-        release = args.topology.releases.cert_manager
-        self.namespace = self._namespace(release.namespace)
-        self.release = self._release(release, values(args.settings), self.namespace)
-        gate = self._gate(args.topology, args.settings)
-        self.issuer = self._custom(
-            "cert-manager.io/v1",
-            "ClusterIssuer",
-            args.topology.issuer,
-            None,
-            issuer_spec(args.settings),
-            [self.release, gate],
-        )
+        needs = self._install(args) if args.settings.cert_manager.source == "install" else []
+        self._custom("cert-manager.io/v1", "ClusterIssuer", args.topology.issuer, None, issuer_spec(args.settings), needs)
         if args.settings.cert_manager.acme is not None:
             networking.v1.IngressClass(
                 INGRESS_CLASS,
@@ -128,7 +118,14 @@ class CertManager(Layer):
             )
         self.register_outputs({"issuer": args.topology.issuer})
 
-    def _gate(self, topology: Topology, settings: Settings) -> batch.v1.Job:
+    def _install(self, args: LayerArgs) -> list[Resource]:
+        """cert-manager itself, and the gate; all that an issuer waits for."""
+        release = args.topology.releases.cert_manager
+        namespace = self._namespace(release.namespace)
+        installed = self._release(release, values(args.settings), namespace)
+        return [installed, self._gate(args.topology, args.settings, namespace)]
+
+    def _gate(self, topology: Topology, settings: Settings, home: core.v1.Namespace) -> batch.v1.Job:
         """A Job that ends once the webhook answers under the injected CA.
 
         It does what the chart's own startupapicheck hook does, with the same image, but starts together with cert-manager instead of
@@ -136,13 +133,13 @@ class CertManager(Layer):
         """
         namespace = topology.releases.cert_manager.namespace
         metadata = ObjectMetaArgs(name=GATE, namespace=namespace)
-        account = core.v1.ServiceAccount(GATE, metadata=metadata, opts=self._child(self.namespace))
+        account = core.v1.ServiceAccount(GATE, metadata=metadata, opts=self._child(home))
         role = rbac.v1.Role(
             GATE,
             metadata=metadata,
             # the check creates a CertificateRequest with dryRun, which passes the webhooks and leaves nothing behind
             rules=[rbac.v1.PolicyRuleArgs(api_groups=["cert-manager.io"], resources=["certificaterequests"], verbs=["create"])],
-            opts=self._child(self.namespace),
+            opts=self._child(home),
         )
         binding = rbac.v1.RoleBinding(
             GATE,

@@ -28,16 +28,19 @@ def gateway_api_definitions(charts: Charts) -> list[dict[str, Any]]:
 
 
 class Crds(Layer):
-    """The Prometheus operator's CRDs by their chart; in ambient mode the Gateway API's, which waypoints need and Istio does not ship."""
+    """The Prometheus operator's CRDs by their chart; in ambient mode the Gateway API's, which waypoints need and Istio does not ship.
+
+    What an existing operator or mesh needs is there already.
+    """
 
     token = "definitions:Crds"
 
     def __init__(self, name: str, args: LayerArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__(name, args, opts)
         release = args.topology.releases.crds
-        self.namespace = self._namespace(release.namespace)
-        self.release = self._release(release, {}, self.namespace)
-        for definition in gateway_api_definitions(args.charts) if args.settings.istio.mode == "ambient" else []:
+        if args.settings.prometheus.source == "install":
+            self._release(release, {}, self._namespace(release.namespace))
+        for definition in gateway_api_definitions(args.charts) if "gateway-api" in args.topology.charts else []:
             metadata = definition["metadata"]
             CustomResource(
                 metadata["name"],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pulumi import Output, ResourceOptions
+from pulumi import Output, Resource, ResourceOptions
 from pulumi_kubernetes.core.v1 import Service
+from pulumi_kubernetes.helm.v3 import Release
 
 from components.availability import ONE_AT_A_TIME, scattered
 from components.charts import values_file
@@ -33,7 +34,7 @@ def mesh_config(settings: Settings, topology: Topology) -> dict[str, Any]:
     }
     if settings.cert_manager.acme is not None:
         # cert-manager answers ACME challenges through Ingress objects; the gateway serves those of class istio
-        config |= {"ingressService": topology.gateway.name, "ingressSelector": "ingressgateway", "ingressControllerMode": "STRICT"}
+        config |= {"ingressService": topology.gateway.name, "ingressSelector": topology.gateway_label, "ingressControllerMode": "STRICT"}
     return config
 
 
@@ -113,32 +114,38 @@ class Istio(Layer):
         super().__init__(name, args, opts)
         settings, topology = args.settings, args.topology
         releases = topology.releases
-        self.namespace = self._namespace(releases.istiod.namespace)
-        gateway_namespace = self._namespace(releases.gateway.namespace)
-        base = self._release(releases.istio_base, base_values(settings), self.namespace)
-        self.control_plane = self._release(releases.istiod, istiod_values(settings, topology), base)
-        if settings.istio.mode == "ambient":
-            self._release(releases.istio_cni, cni_values(settings), self.control_plane)
-            self._release(releases.ztunnel, ztunnel_values(settings), self.control_plane)
+        control_plane = self._control_plane(settings, topology) if settings.istio.source == "install" else []
         self._custom(
             "telemetry.istio.io/v1",
             "Telemetry",
             "mesh-observability",
             releases.istiod.namespace,
             telemetry_spec(settings),
-            [self.control_plane],
+            control_plane,
         )
-        # the gateway's pod says `image: auto`, which only the injector turns into an image
-        self.gateway = self._release(releases.gateway, gateway_values(settings), gateway_namespace, self.control_plane)
-        self.address = self._address(settings, topology)
+        gateway: Release | None = None
+        if settings.istio.own_gateway:
+            # its pod says `image: auto`, which only the injector turns into an image
+            gateway = self._release(releases.gateway, gateway_values(settings), self._namespace(releases.gateway.namespace), *control_plane)
+        self.address = self._address(settings, topology, gateway)
         self.register_outputs({"gateway": topology.gateway.host})
 
-    def _address(self, settings: Settings, topology: Topology) -> Output[str]:
-        """Where clients reach the gateway: the load balancer's address, or the Service's own host where there is none."""
-        if settings.istio.gateway_service != "LoadBalancer":
+    def _control_plane(self, settings: Settings, topology: Topology) -> list[Resource]:
+        """Istio itself; what its custom resources and gateways wait for."""
+        releases = topology.releases
+        base = self._release(releases.istio_base, base_values(settings), self._namespace(releases.istiod.namespace))
+        istiod = self._release(releases.istiod, istiod_values(settings, topology), base)
+        if settings.istio.mode == "ambient":
+            self._release(releases.istio_cni, cni_values(settings), istiod)
+            self._release(releases.ztunnel, ztunnel_values(settings), istiod)
+        return [istiod]
+
+    def _address(self, settings: Settings, topology: Topology, gateway: Release | None) -> Output[str]:
+        """Where clients reach the gateway: the load balancer's address; the Service's own host where there is none, or it is not ours."""
+        if gateway is None or settings.istio.gateway_service != "LoadBalancer":
             return Output.from_input(topology.gateway.host)
         # the id is unknown until the release is there, so a preview of an empty cluster reads nothing
-        status = self.gateway.status
+        status = gateway.status
         service = Service.get("gateway-address", Output.concat(status.namespace, "/", status.name), opts=self._child())
         return service.status.apply(_load_balancer_address)
 

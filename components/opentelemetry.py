@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pulumi import ResourceOptions
+from pulumi import Resource, ResourceOptions
 from pulumi_kubernetes.core.v1 import NamespacePatch
 from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
 
@@ -134,11 +134,10 @@ class OpenTelemetry(Layer):
         super().__init__(name, args, opts)
         settings, topology = args.settings, args.topology
         release = topology.releases.otel_operator
-        operator_namespace = self._namespace(release.namespace)
-        telemetry_namespace = self._namespace(topology.telemetry_namespace)
-        # ready means its certificate is mounted and its webhooks answer: chart 0.122.0 probes /readyz of the webhook server
-        self.operator = self._release(release, values(settings), operator_namespace)
-        needs = [self.operator, telemetry_namespace]
+        needs: list[Resource] = [self._namespace(topology.telemetry_namespace)]
+        if settings.opentelemetry.source == "install":
+            # ready means its certificate is mounted and its webhooks answer: chart 0.122.0 probes /readyz of the webhook server
+            needs.append(self._release(release, values(settings), self._namespace(release.namespace)))
         for version, kind, resource, spec in (
             ("v1beta1", "OpenTelemetryCollector", topology.collector, collector_spec(settings, topology)),
             ("v1alpha1", "Instrumentation", topology.instrumentation, instrumentation_spec(settings, topology)),

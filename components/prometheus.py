@@ -135,8 +135,9 @@ class Prometheus(Layer):
         super().__init__(name, args, opts)
         topology: Topology = args.topology
         release = topology.releases.prometheus
-        # its namespace came with the shared definitions, which live there too
-        self.release = self._release(release, values(args.settings))
+        if args.settings.prometheus.source == "install":
+            # its namespace came with the shared definitions, which live there too
+            self._release(release, values(args.settings))
         # monitors need their definitions only, not a running Prometheus
         for kind, monitor, spec in (
             ("ServiceMonitor", "istio-component-monitor", istio_component_monitor_spec()),

@@ -66,10 +66,10 @@ def deployment_spec(settings: Settings, topology: Topology) -> Any:
     }
 
 
-def gateway_spec() -> dict[str, Any]:
+def gateway_spec(topology: Topology) -> dict[str, Any]:
     """Spec of the Gateway: the mesh's ingress gateway takes HTTP for any host."""
     return {
-        "selector": {"istio": "ingressgateway"},
+        "selector": {"istio": topology.gateway_label},
         "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}],
     }
 
@@ -125,5 +125,5 @@ class SampleApp(Layer):
         apps.v1.Deployment(
             service.name, metadata=ObjectMetaArgs(**names), spec=deployment_spec(settings, topology), opts=self._child(namespace)
         )
-        for kind, spec in (("Gateway", gateway_spec()), ("VirtualService", virtual_service_spec(topology))):
+        for kind, spec in (("Gateway", gateway_spec(topology)), ("VirtualService", virtual_service_spec(topology))):
             self._custom("networking.istio.io/v1", kind, service.name, service.namespace, spec, [namespace])

@@ -30,7 +30,8 @@ def _azure_is_used(settings: Settings) -> Iterator[str]:
 
 
 def _identities_have_an_issuer(settings: Settings) -> Iterator[str]:
-    if settings.storage.keyless and settings.cluster.aks is None and settings.cluster.oidc_issuer is None:
+    known = settings.cluster.aks is not None or settings.cluster.oidc_issuer is not None
+    if settings.azure is not None and settings.storage.keyless and not known:
         yield "storage.auth is workloadIdentity: Azure must know the issuer of the cluster's tokens; set cluster.oidcIssuer or cluster.aks"
 
 

@@ -41,8 +41,12 @@ def settings_of(variant: str) -> Settings:
 
 
 def installs(settings: Settings, topology: Topology | None = None) -> Iterator[Install]:
-    """Every release of a stack with the values it gets."""
+    """Every release of a stack with the values it gets; not those of what its cluster has already."""
     names = topology or plan(settings)
+    yield from (install for install in _all(settings, names) if install.release.chart in names.charts)
+
+
+def _all(settings: Settings, names: Topology) -> Iterator[Install]:
     r = names.releases
     yield Install(r.crds, {})
     yield Install(r.cert_manager, cert_manager.values(settings))

@@ -432,7 +432,7 @@ def test_the_sample_is_instrumented_by_the_instrumentation_there_is() -> None:
 
 
 def test_the_sample_is_reached_through_the_meshs_gateway() -> None:
-    gateway = sample_app.gateway_spec()
+    gateway = sample_app.gateway_spec(NAMES)
     labels = next(
         o["spec"]["template"]["metadata"]["labels"]
         for o in reference.rendered("gateway")
