@@ -2,35 +2,27 @@
 
 import threading
 from collections.abc import Callable
-from concurrent import futures
 from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from rehearsal.doubles.kubernetes import VERSION, config
 from rehearsal.doubles.kubernetes.check import Naming
-from rehearsal.doubles.kubernetes.errors import ApiError, CheckFailed, InitializationFailed, NoMatch, Refusal, Unreachable
+from rehearsal.doubles.kubernetes.errors import ApiError, CheckFailed, NoMatch, Unreachable
 from rehearsal.doubles.kubernetes.provider import Provider, ResourceDiff
 from rehearsal.doubles.kubernetes.requests import Call
 from rehearsal.doubles.kubernetes.values import decode, encode
+from rehearsal.doubles.serving import answered, listen, type_of
 
-# Each call that waits holds a thread, and a run waits for many things at once.
-WORKERS = 128
-_MESSAGE_BYTES = 400 * 1024 * 1024
-_OPTIONS = [("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)]
 _Answer = TypeVar("_Answer")
 _Pb = provider_pb2
 
 
 def serve(provider: Provider, cancelled: threading.Event) -> tuple[grpc.Server, int]:
     """A started server on a free loopback port, and that port."""
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=WORKERS), options=_OPTIONS)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Servicer(provider, cancelled), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    return server, port
+    return listen(Servicer(provider, cancelled))
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
@@ -75,7 +67,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return _answered(context, answer)
 
     def Check(self, request: _Pb.CheckRequest, context: grpc.ServicerContext) -> _Pb.CheckResponse:
-        call = Call(urn=request.urn, type=_type(request.urn), olds=decode(request.olds), news=decode(request.news))
+        call = Call(urn=request.urn, type=type_of(request.urn), olds=decode(request.olds), news=decode(request.news))
         mode = _Pb.CheckRequest.AutonamingOptions.Mode.Name(request.autonaming.mode) if request.HasField("autonaming") else ""
         naming = Naming(call.name, request.randomSeed, mode, request.autonaming.proposed_name)
         return _checked(context, lambda: _Pb.CheckResponse(inputs=encode(self._provider.check(call, naming))))
@@ -83,7 +75,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: _Pb.DiffRequest, context: grpc.ServicerContext) -> _Pb.DiffResponse:
         call = Call(
             urn=request.urn,
-            type=_type(request.urn),
+            type=type_of(request.urn),
             identifier=request.id,
             olds=decode(request.olds),
             news=decode(request.news),
@@ -93,7 +85,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: _Pb.CreateRequest, context: grpc.ServicerContext) -> _Pb.CreateResponse:
         call = Call(
-            urn=request.urn, type=_type(request.urn), news=decode(request.properties), preview=request.preview, timeout=request.timeout
+            urn=request.urn, type=type_of(request.urn), news=decode(request.properties), preview=request.preview, timeout=request.timeout
         )
 
         def answer() -> _Pb.CreateResponse:
@@ -105,7 +97,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: _Pb.ReadRequest, context: grpc.ServicerContext) -> _Pb.ReadResponse:
         call = Call(
             urn=request.urn,
-            type=_type(request.urn),
+            type=type_of(request.urn),
             identifier=request.id,
             olds=decode(request.properties),
             old_inputs=decode(request.inputs),
@@ -123,7 +115,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: _Pb.UpdateRequest, context: grpc.ServicerContext) -> _Pb.UpdateResponse:
         call = Call(
             urn=request.urn,
-            type=_type(request.urn),
+            type=type_of(request.urn),
             identifier=request.id,
             olds=decode(request.olds),
             news=decode(request.news),
@@ -135,7 +127,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Delete(self, request: _Pb.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
         call = Call(
-            urn=request.urn, type=_type(request.urn), identifier=request.id, olds=decode(request.properties), timeout=request.timeout
+            urn=request.urn, type=type_of(request.urn), identifier=request.id, olds=decode(request.properties), timeout=request.timeout
         )
 
         def answer() -> empty_pb2.Empty:
@@ -149,11 +141,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Invoke(self, request: Any, context: grpc.ServicerContext) -> Any:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the kubernetes double has no functions: {request.tok}")
-
-
-def _type(urn: str) -> str:
-    """The resource's type, of a URN that names its parents' types before it."""
-    return urn.split("::")[2].rpartition("$")[2]
 
 
 def _diff_response(found: ResourceDiff) -> _Pb.DiffResponse:
@@ -179,26 +166,4 @@ def _checked(context: grpc.ServicerContext, answer: Callable[[], _Pb.CheckRespon
 
 
 def _answered(context: grpc.ServicerContext, answer: Callable[[], _Answer]) -> _Answer:
-    """The answer, or the call's end with the error as the engine knows it."""
-    try:
-        return answer()
-    except InitializationFailed as error:
-        detail = _Pb.ErrorResourceInitFailed(
-            id=error.identifier,
-            properties=encode(error.properties),
-            reasons=error.reasons,
-            inputs=None if error.inputs is None else encode(error.inputs),
-        )
-        status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
-        status.details.add().Pack(detail)
-        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-        context.abort(grpc.StatusCode.UNKNOWN, str(error))
-    except Refusal as error:
-        code = grpc.StatusCode.UNKNOWN
-        if error.deadline:
-            code = grpc.StatusCode.DEADLINE_EXCEEDED
-        elif error.cancelled:
-            code = grpc.StatusCode.CANCELLED
-        context.abort(code, str(error))
-    except (ApiError, NoMatch, Unreachable) as error:
-        context.abort(grpc.StatusCode.UNKNOWN, str(error))
+    return answered(context, answer, refused=(ApiError, NoMatch, Unreachable))
