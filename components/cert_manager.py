@@ -19,6 +19,8 @@ from components.topology import Topology
 GATE = "cert-manager-gate"
 GATE_IMAGE = "quay.io/jetstack/cert-manager-startupapicheck"
 GATE_SECONDS = 300
+API_SERVER_BY_NAME = {"kubernetes.azure.com/set-kube-service-host-fqdn": "true"}
+"""As in values/cert-manager.yaml: the gate talks to the API server, too."""
 INGRESS_CLASS = "istio"
 """Ingress class that istiod serves through the mesh gateway: how ACME's HTTP-01 challenge gets in."""
 
@@ -76,7 +78,10 @@ def gate_spec(settings: Settings, version: str) -> Any:
         "backoffLimit": 4,
         "activeDeadlineSeconds": GATE_SECONDS + 60,
         "template": {
-            "metadata": {"labels": {"app.kubernetes.io/name": GATE, "sidecar.istio.io/inject": "false"}},
+            "metadata": {
+                "labels": {"app.kubernetes.io/name": GATE, "sidecar.istio.io/inject": "false"},
+                "annotations": API_SERVER_BY_NAME,
+            },
             "spec": {
                 "serviceAccountName": GATE,
                 "restartPolicy": "OnFailure",

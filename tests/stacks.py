@@ -9,6 +9,7 @@ from components import alloy, cert_manager, grafana, istio, loki, opentelemetry,
 from components.config import parse
 from components.settings import Settings
 from components.topology import Release, Topology, plan
+from tests.azure_stacks import AZURE_VARIANTS
 
 PASSWORD = "sentinel-password"
 IMAGE = "registry.example.com/rolldice:1.0.0"
@@ -29,6 +30,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """Configuration of each variant, as objects."""
 
 
+EVERY: dict[str, dict[str, Any]] = {**VARIANTS, **AZURE_VARIANTS}
+"""Those, and the stacks in Azure."""
+
+
 class Install(NamedTuple):
     """One chart as one stack installs it."""
 
@@ -37,7 +42,7 @@ class Install(NamedTuple):
 
 
 def settings_of(variant: str) -> Settings:
-    return parse({"grafanaAdminPassword": PASSWORD, **VARIANTS[variant]})
+    return parse({"grafanaAdminPassword": PASSWORD, **EVERY[variant]})
 
 
 def installs(settings: Settings, topology: Topology | None = None) -> Iterator[Install]:

@@ -11,7 +11,7 @@ import pytest
 from components.charts import ROOT, open_lock
 from components.merge import leaves, read_yaml
 from tests import reference
-from tests.stacks import VARIANTS, Install, installs, settings_of
+from tests.stacks import EVERY, Install, installs, settings_of
 
 LOCK = open_lock("charts.yaml")
 PASS_THROUGH: dict[str, dict[str, str]] = read_yaml(ROOT / "tests" / "pass_through.yaml")
@@ -19,7 +19,7 @@ PASS_THROUGH: dict[str, dict[str, str]] = read_yaml(ROOT / "tests" / "pass_throu
 
 
 def all_installs() -> list[tuple[str, Install]]:
-    return [(variant, install) for variant in VARIANTS for install in installs(settings_of(variant))]
+    return [(variant, install) for variant in EVERY for install in installs(settings_of(variant))]
 
 
 def known(defaults: Any, parts: list[str]) -> bool:

@@ -24,7 +24,7 @@ from rehearsal.bundles import coverage
 from rehearsal.bundles.pack import BUNDLES, archive, pack
 from rehearsal.errors import RehearsalError
 from tests import reference
-from tests.stacks import VARIANTS, Install, installs, settings_of
+from tests.stacks import EVERY, Install, installs, settings_of
 
 LOCK = read_yaml(ROOT / "charts.yaml")["charts"]
 CHARTS = [name for name, entry in LOCK.items() if entry.get("kind") != "manifest"]
@@ -93,7 +93,7 @@ def objects(mirror: Path, release: Release, values: Any) -> dict[Key, dict[str, 
 
 @cache
 def releases() -> dict[str, Release]:
-    return {install.release.chart: install.release for variant in VARIANTS for install in installs(settings_of(variant))}
+    return {install.release.chart: install.release for variant in EVERY for install in installs(settings_of(variant))}
 
 
 def reference_values(name: str | None) -> Any:
@@ -316,7 +316,7 @@ def flipped(leaves: list[Leaf]) -> Any:
 def all_leaves() -> dict[str, dict[str, list[Leaf]]]:
     """chart -> path -> that value in every kind of stack that sets it."""
     found: dict[str, dict[str, list[Leaf]]] = {}
-    for variant in VARIANTS:
+    for variant in EVERY:
         for install in installs(settings_of(variant)):
             for steps in deep(install.values):
                 if steps:

@@ -14,6 +14,7 @@ workloads:
     kind: {{ get $kinds $v.controller.type }}
     replicas: {{ eq $v.controller.type "daemonset" | ternary nil $v.controller.replicas | toJson }}
     selector: {{ $selector }}
+    podAnnotations: {{ toJson $v.controller.podAnnotations }}
     containers:
       alloy:
         image: docker.io/grafana/alloy:{{ .Chart.AppVersion }}

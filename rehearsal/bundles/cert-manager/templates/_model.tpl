@@ -37,6 +37,7 @@ workloads:
   {{ .name }}:
     replicas: {{ .values.replicaCount }}
     selector: {{ toJson .selector }}
+    podAnnotations: {{ toJson .values.podAnnotations }}
     pod: {nodeSelector: {kubernetes.io/os: linux}}
     containers:
       cert-manager-{{ $component }}:

@@ -9,6 +9,7 @@ workloads:
     kind: DaemonSet
     selector: {k8s-app: istio-cni-node}
     podLabels: {sidecar.istio.io/inject: "false", istio.io/dataplane-mode: none}
+    podAnnotations: {{ toJson .Values.podAnnotations }}
     account: istio-cni
     pod: {priorityClassName: system-node-critical}
     containers:

@@ -36,7 +36,7 @@ workloads:
     replicas: {{ $v.replicas }}
     spec: {strategy: {{ toJson $v.deploymentStrategy }}}
     selector: {{ $selector }}
-    podAnnotations: {checksum/config: {{ printf "%s%s" (include "ini" .) (toJson $v.datasources) | sha256sum }}}
+    podAnnotations: {{ merge (dict "checksum/config" (printf "%s%s" (include "ini" .) (toJson $v.datasources) | sha256sum)) ($v.podAnnotations | default dict) | toJson }}
     containers:
       grafana:
         image: docker.io/grafana/grafana:{{ .Chart.AppVersion }}

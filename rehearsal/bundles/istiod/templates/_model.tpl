@@ -50,6 +50,7 @@ workloads:
     selector: {{ toJson $selector }}
     podLabels:
       {app: istiod, istio: {{ empty $v.revision | ternary "pilot" "istiod" }}, istio.io/rev: {{ $revision }}, sidecar.istio.io/inject: "false"}
+    podAnnotations: {{ toJson $v.podAnnotations }}
     containers:
       discovery:
         image: registry.istio.io/release/pilot:{{ .Chart.AppVersion }}{{ $ambient | ternary "-distroless" "" }}

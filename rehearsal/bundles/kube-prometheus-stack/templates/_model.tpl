@@ -54,6 +54,7 @@ workloads:
   {{ $name }}-operator:
     replicas: 1
     selector: {{ $operator }}
+    podAnnotations: {{ toJson $v.prometheusOperator.podAnnotations }}
     containers:
       kube-prometheus-stack:
         image: quay.io/prometheus-operator/prometheus-operator:{{ .Chart.AppVersion }}
@@ -68,6 +69,7 @@ workloads:
   {{ $release }}-kube-state-metrics:
     replicas: 1
     selector: {{ $stateMetrics }}
+    podAnnotations: {{ index $v "kube-state-metrics" "podAnnotations" | toJson }}
     containers:
       kube-state-metrics: {image: "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.20.0", ports: {http: 8080, metrics: 8081},
         resources: {{ index $v "kube-state-metrics" "resources" | toJson }}}
@@ -110,7 +112,7 @@ objects:
       {{- if $v.alertmanager.enabled }}
       alerting: {alertmanagers: [{namespace: {{ $here }}, name: {{ $name }}-alertmanager, port: http-web, pathPrefix: /, apiVersion: v2}]}
       {{- end }}
-      {{- include "lib.fields" (pick $spec "replicas" "retention" "retentionSize" "enableRemoteWriteReceiver" "enableOTLPReceiver" "otlp" "tsdb"
+      {{- include "lib.fields" (pick $spec "podMetadata" "replicas" "retention" "retentionSize" "enableRemoteWriteReceiver" "enableOTLPReceiver" "otlp" "tsdb"
         "enableFeatures" "exemplars" "scrapeInterval" "resources") | indent 6 }}
       {{- include "lib.fields" (dict "storage" $spec.storageSpec) | indent 6 }}
       {{- $own := dict "matchLabels" (dict "release" $release) }}

@@ -24,6 +24,7 @@ workloads:
   {{ $name }}:
     replicas: {{ $v.replicaCount }}
     selector: {{ $selector }}
+    podAnnotations: {{ toJson $v.manager.podAnnotations }}
     containers:
       manager:
         image: ghcr.io/open-telemetry/opentelemetry-operator/opentelemetry-operator:{{ .Chart.AppVersion }}

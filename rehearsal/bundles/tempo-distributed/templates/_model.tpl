@@ -94,7 +94,7 @@ workloads:
     replicas: {{ $of.replicas }}
     selector: {{ toJson .selector }}
     podLabels: {{ merge (dict "app.kubernetes.io/part-of" "memberlist") $v.tempo.podLabels | toJson }}
-    podAnnotations: {checksum/config: {{ include "config" $ | sha256sum }}}
+    podAnnotations: {{ merge (dict "checksum/config" (include "config" $ | sha256sum)) ($v.tempo.podAnnotations | default dict) | toJson }}
     account: {{ $account }}
     containers:
       {{ $part }}:

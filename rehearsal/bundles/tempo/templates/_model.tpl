@@ -35,7 +35,7 @@ workloads:
     spec: {serviceName: {{ $name }}-headless}
     selector: {{ $selector }}
     podLabels: {{ toJson $v.podLabels }}
-    podAnnotations: {checksum/config: {{ include "config" . | sha256sum }}}
+    podAnnotations: {{ merge (dict "checksum/config" (include "config" . | sha256sum)) ($v.podAnnotations | default dict) | toJson }}
     account: {{ $account }}
     containers:
       tempo:
