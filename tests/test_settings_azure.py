@@ -155,7 +155,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         {**KEYLESS, "loki": {"retentionDays": 90}, "azure": azure(lifecycle={"lokiDays": 30})},
         "azure.lifecycle.lokiDays is 30: must be more than loki.retentionDays 90, or Azure deletes what is in use",
     ),
-    ({**KEYLESS, "azure": azure(lifecycle={"days": 30})}, "azure.lifecycle.days is not a configuration key; the keys are tempoDays, lokiDays"),
+    (
+        {**KEYLESS, "azure": azure(lifecycle={"days": 30})},
+        "azure.lifecycle.days is not a configuration key; the keys are tempoDays, lokiDays",
+    ),
     # what the cluster has already
     (
         {"prometheus": {"source": "existing"}},
