@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +20,13 @@ from rehearsal.events import PROVIDERS, STACK, Operation, Recorder, errors, laye
 from rehearsal.program import Program
 from rehearsal.progress import Progress
 
+RUN_VARIABLE = "ISTIO_STACK_RUN"
+"""Environment variable of an engine and all that it starts: the folder of the state it works on."""
 SECRET_MARK = "4dabf18193072939515e22adb298388d"
 """Key that marks a secret in the state, by the engine's protocol."""
 _CREDENTIALS = "passphrase"
+# What the stream of events says when its engine was killed; the outcome says it better.
+warnings.filterwarnings("ignore", message="Error in event stream")
 
 
 @dataclass
@@ -150,6 +155,7 @@ class Engine:
             "PULUMI_HOME": str(self._directory / "pulumi"),
             "PULUMI_BACKEND_URL": self.state.absolute().as_uri(),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase(self._directory)),
+            RUN_VARIABLE: str(self.state.absolute()),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "NO_COLOR": "1",
@@ -174,7 +180,8 @@ class Engine:
                 failure = error
         found = list(errors(recorder)) if failure else []
         if failure and not found and not program.configuration_errors:
-            found = [_said_last(str(failure))]
+            killed = self._command.killed_by
+            found = [f"the engine was killed by signal {killed}" if killed else _said_last(str(failure))]
         operations = recorder.operations()
         return Outcome(
             command=command,
