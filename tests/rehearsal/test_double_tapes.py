@@ -58,7 +58,9 @@ def test_a_program_is_answered_as_recorded_from_its_first_preview_to_its_destroy
 def test_what_goes_wrong_is_answered_as_recorded(replay: Replay, plane: ControlPlane) -> None:
     def others_configmap(line: _Line) -> None:
         if line["method"] == "Create":
-            plane.api.create(_CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "taken"}, "data": {"v": "theirs"}})
+            plane.api.create(
+                _CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "taken"}, "data": {"v": "theirs"}}
+            )
 
     def sooner(line: _Line) -> None:
         if line["method"] == "Create":
