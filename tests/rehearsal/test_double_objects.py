@@ -147,7 +147,7 @@ def test_a_workload_is_ready_when_its_pods_are(double: Client, namespace: str, k
         ("Deployment", {}, "Minimum number of live Pods was not attained"),
         ("StatefulSet", {}, "0 out of 1 replicas succeeded readiness checks"),
         # one that no node is for is ready; this one's pods are not for an hour
-        ("DaemonSet", {"minReadySeconds": 3600}, "timed out waiting to be Ready"),
+        ("DaemonSet", {"minReadySeconds": 3600}, "timed out waiting for the condition"),
     ],
 )
 def test_a_workload_that_does_not_get_ready_is_kept_with_the_reasons(
@@ -233,7 +233,7 @@ def test_a_field_can_be_waited_for(double: Client, control_plane: ControlPlane, 
 
 def test_a_condition_that_never_holds_and_one_that_means_nothing(double: Client, namespace: str) -> None:
     waiting = _config_map(namespace, annotations={"pulumi.com/waitFor": "condition=Ready"})
-    assert "timed out waiting to be Ready" in double.create(_CONFIG_MAP, waiting, timeout=1).error
+    assert "timed out waiting for the condition" in double.create(_CONFIG_MAP, waiting, timeout=1).error
     wrong = _config_map(namespace, annotations={"pulumi.com/waitFor": "readiness"})
     wrong["metadata"]["name"] = "other"
     assert 'expected a "jsonpath=" or "condition=" prefix, got "readiness"' in double.create(_CONFIG_MAP, wrong).error
