@@ -16,7 +16,8 @@ import pytest
 
 from rehearsal import tools
 from rehearsal.control_plane import ControlPlane
-from rehearsal.doubles.kubernetes import release_flags
+from rehearsal.doubles.kubernetes import manifests, release_flags
+from tests import reference
 from tests.rehearsal import double_client, tape_charts
 from tests.rehearsal.double_client import RELEASE, Client, secret
 
@@ -223,6 +224,36 @@ def test_an_argument_of_a_release_is_a_word_for_helm_install(argument: str, valu
 def test_an_argument_of_a_release_is_a_word_for_helm_upgrade(argument: str, value: Any, words: str) -> None:
     with_it = " ".join(release_flags.upgrade_words({**_PLAIN, argument: value}, "n"))
     assert words in with_it and words not in " ".join(release_flags.upgrade_words(_PLAIN, "n"))
+
+
+def _names_by_yaml(manifest: str) -> dict[str, list[str]]:
+    names: dict[str, set[str]] = {}
+    for item in manifests.objects(manifest):
+        group, metadata = item["apiVersion"].rpartition("/")[0], item["metadata"]
+        full = f"{metadata['namespace']}/{metadata['name']}" if metadata.get("namespace") else metadata["name"]
+        names.setdefault(f"{item['kind']}{'.' + group if group else ''}/{item['apiVersion']}", set()).add(full)
+    return {key: sorted(values) for key, values in sorted(names.items())}
+
+
+@pytest.mark.parametrize("chart", ["base", "cert-manager", "istiod", "kube-prometheus-stack", "loki", "tempo"])
+def test_the_objects_of_a_manifest_are_found_without_reading_it_as_yaml(chart: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = reference.path("charts", chart, "rendered.yaml").read_text()
+    expected = _names_by_yaml(manifest)
+    monkeypatch.setattr(manifests, "objects", lambda document: pytest.fail(f"read as YAML: {document[:200]}") if document.strip() else [])
+    assert expected and manifests.resource_names(manifest) == expected
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        "{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: b}}",
+        'apiVersion: v1\nkind: Secret\nmetadata: {"name":"a","namespace":"b"}\n',
+        "---\n# Source: x\napiVersion: v1\nkind: 'Secret'\nmetadata:\n  labels:\n    name: c\n  name: \"a\"\n  namespace: b\n---\n\n---\n# no\n",
+        "apiVersion: v1\nkind: Secret\nmetadata:\n    namespace: b\n    name: a # as before\ndata:\n  name: c\n",
+    ],
+)
+def test_objects_are_found_however_they_are_written(manifest: str) -> None:
+    assert manifests.resource_names(manifest) == {"Secret/v1": ["b/a"]}
 
 
 def test_helm_waits_unless_it_is_told_not_to() -> None:
