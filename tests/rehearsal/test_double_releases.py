@@ -248,7 +248,7 @@ def test_the_objects_of_a_manifest_are_found_without_reading_it_as_yaml(chart: s
     [
         "{apiVersion: v1, kind: Secret, metadata: {name: a, namespace: b}}",
         'apiVersion: v1\nkind: Secret\nmetadata: {"name":"a","namespace":"b"}\n',
-        "---\n# Source: x\napiVersion: v1\nkind: 'Secret'\nmetadata:\n  labels:\n    name: c\n  name: \"a\"\n  namespace: b\n---\n\n---\n# no\n",
+        "---\n# x\napiVersion: v1\nkind: 'Secret'\nmetadata:\n  labels:\n    name: c\n  name: \"a\"\n  namespace: b\n---\n\n---\n# no\n",
         "apiVersion: v1\nkind: Secret\nmetadata:\n    namespace: b\n    name: a # as before\ndata:\n  name: c\n",
     ],
 )
