@@ -14,7 +14,7 @@ from rehearsal.control_plane import ControlPlane
 from rehearsal.engine import Outcome, require_disk
 from rehearsal.errors import RehearsalError
 from rehearsal.processes import remove
-from rehearsal.session import OWN_CLUSTER, Options, Session, prepare
+from rehearsal.session import OWN_CLUSTER, BadSettings, Options, Session, prepare
 
 DISK_BYTES = 300 * 2**20
 _OURS = ("bin", "logs", "mirror", "pulumi", "run.lock")
@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None, root: Path = tools.ROOT) -> int
         return _COMMANDS[chosen.command](options, chosen)
     except RehearsalError as error:
         console.error(str(error))
+    except BadSettings as error:
+        console.error(str(error))
+        return BAD_INPUT
     except KeyboardInterrupt:
         console.error(f"interrupted: run `{chosen.command}` again to go on from here")
         return INTERRUPTED
@@ -173,9 +176,11 @@ def _tools(options: Options, chosen: argparse.Namespace) -> int:
 
 
 def _bad_input(session: Session, outcome: Outcome) -> int:
-    """The program refused its configuration, before it made anything."""
+    """The program refused its configuration, before it made anything: what was begun for this run alone goes."""
     if not any(operation.changes and operation.concrete for operation in outcome.operations):
         session.ledger.end()
+    if not session.engine.checkpoint().get("resources"):
+        session.engine.forget()
     for line in outcome.configuration_errors:
         console.error(line)
     return BAD_INPUT
@@ -210,9 +215,9 @@ _COMMANDS: dict[str, Callable[[Options, argparse.Namespace], int]] = {
 }
 
 
-def run() -> None:
+def run(root: Path = tools.ROOT) -> None:
     """Entry point of the process."""
-    code = main()
+    code = main(root=root)
     sys.stdout.flush()
     sys.stderr.flush()
     # A thread of the program that still waits for a killed engine must not hold the process.

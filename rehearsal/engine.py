@@ -169,7 +169,7 @@ class Engine:
     def _run(self, command: str, call: Callable[..., Any], expected: dict[str, int] | None = None) -> Outcome:
         recorder = self.recorder = Recorder()
         recorder.on_failure = self.on_failure
-        program = Program(self.root, expected)
+        program = Program(self.root, self._directory / "logs" / "program.log", expected)
         workspace = self._workspace(program)
         make = Stack.select if self.state_file.exists() else Stack.create
         failure = None
@@ -178,7 +178,7 @@ class Engine:
                 call(make(self._name, workspace), on_event=recorder.on_event, color="never", suppress_outputs=True)
             except CommandError as error:
                 failure = error
-        found = list(errors(recorder)) if failure else []
+        found = list(errors(recorder)) if failure and not program.configuration_errors else []
         if failure and not found and not program.configuration_errors:
             killed = self._command.killed_by
             found = [f"the engine was killed by signal {killed}" if killed else _said_last(str(failure))]

@@ -118,9 +118,7 @@ class _Records:
         behind = [
             item
             for item in self._deployments
-            if selector
-            and item["metadata"]["namespace"] == namespace
-            and selector.items() <= _labels(item["spec"]["template"]).items()
+            if selector and item["metadata"]["namespace"] == namespace and selector.items() <= _labels(item["spec"]["template"]).items()
         ]
         return self._gate(f"webhook {webhook}", behind, f"Service {namespace}/{name} selects no Deployment")
 

@@ -3,6 +3,7 @@
 import contextlib
 import runpy
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +14,9 @@ import pulumi
 class Program:
     """The program as a function: `__main__.py` run afresh each time, in the folder it belongs to."""
 
-    def __init__(self, root: Path, expected: dict[str, int] | None) -> None:
+    def __init__(self, root: Path, log: Path, expected: dict[str, int] | None) -> None:
         self._root = root
+        self._log = log
         self.expected: dict[str, int] = expected if expected is not None else {}
         self._counts = expected is None
         self._layers: dict[pulumi.Resource | None, str] = {}
@@ -25,12 +27,19 @@ class Program:
             pulumi.runtime.register_stack_transformation(self._count)
         try:
             runpy.run_path(str(self._root / "__main__.py"), run_name="__main__")
-        except BaseException as error:
+        except (Exception, SystemExit) as error:
             lines = _configuration_lines(error)
-            if lines is None:
-                raise
-            self.configuration_errors = lines
-            raise pulumi.RunError("\n".join(lines)) from None
+            self.configuration_errors = lines or []
+            # The engine would show the traceback; it goes to the log of the run instead.
+            raise pulumi.RunError("\n".join(lines) if lines else self._describe(error)) from None
+
+    def _describe(self, error: BaseException) -> str:
+        """An error of the program itself: what, and where in the program. The traceback goes to the log."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._log.write_text("".join(traceback.format_exception(error)))
+        own = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(self._root)]
+        place = f" ({Path(own[-1].filename).relative_to(self._root)}, line {own[-1].lineno})" if own else ""
+        return f"the program failed: {type(error).__name__}: {error}{place}; its traceback is in {self._log}"
 
     def _count(self, args: pulumi.ResourceTransformationArgs) -> None:
         """Notes a resource while it is made: under which layer, so that progress knows how many there will be."""

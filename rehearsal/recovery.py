@@ -24,7 +24,7 @@ from rehearsal.processes import Process, start_time, wait_until
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 GONE_SECONDS = 60.0
-LEFTOVERS_SECONDS = 20.0
+LEFTOVERS_SECONDS = 10.0
 _CLOCKS_SECONDS = 5
 """How far the clocks of this machine and the cluster may be apart."""
 _MADE_BY_KUBERNETES = {"kube-root-ca.crt", "istio-ca-root-cert", "default"}

@@ -70,7 +70,7 @@ def _coverage(resources: Sequence[Mapping[str, Any]]) -> str:
 
 def _operator_services(session: Session) -> Iterator[str]:
     """What operators make from custom resources, which nobody does where pods are simulated. Known to the program's own plan."""
-    if not session.cluster.simulated or not (session.options.root / "components" / "topology.py").exists():
+    if not session.cluster.simulated or session.options.root != tools.ROOT:
         return
     from components import config, topology
 
