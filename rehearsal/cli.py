@@ -8,6 +8,9 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from rehearsal import console, probe, report, run_lock, stack_files, surroundings, timeline, tools
 from rehearsal.control_plane import ControlPlane
@@ -30,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = tools.ROOT) -> int
         os.environ[probe.OFFLINE] = "1"
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)
-    options = Options(chosen.stack, chosen.cluster, (root / chosen.directory).absolute(), root, chosen.pod_start)
+    options = Options(chosen.stack, chosen.cluster, (root / chosen.directory).absolute(), root, chosen.pod_start, dict(chosen.set))
     try:
         return _COMMANDS[chosen.command](options, chosen)
     except RehearsalError as error:
@@ -59,8 +62,22 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--timeline", type=Path, metavar="FILE.svg", help="draw the layers over time")
     parser.add_argument("--pod-start", type=_seconds, metavar="SECONDS", help="how long a simulated pod takes to be ready (default: 3)")
     parser.add_argument("--directory", type=Path, default=Path(".rehearsal"), help="where everything is kept (default: .rehearsal)")
+    parser.add_argument(
+        "--set", type=_change, action="append", default=[], metavar="KEY=VALUE",
+        help="another value (YAML) for a configuration key than the stack file gives it, to try a change out",
+    )  # fmt: skip
     parser.add_argument("--offline", action="store_true", help="ask nothing outside this machine: stand-ins for what is not here")
     return parser
+
+
+def _change(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    try:
+        if not (key and equals):
+            raise ValueError
+        return key, yaml.safe_load(value)
+    except (ValueError, yaml.YAMLError):
+        raise argparse.ArgumentTypeError(f"{text} is not KEY=VALUE with a value in YAML, such as 'istio={{mode: ambient}}'") from None
 
 
 def _seconds(text: str) -> float:

@@ -41,6 +41,8 @@ class Options:
     directory: Path = tools.ROOT / ".rehearsal"
     root: Path = tools.ROOT
     pod_start_seconds: float | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Configuration keys, without the project's prefix, that take another value than the stack file gives them."""
 
 
 @dataclass
@@ -84,8 +86,9 @@ class Session:
 def prepare(options: Options, needs_charts: bool = True) -> Session:
     """Brings up or finds what the run needs. RehearsalError with one clear line where something cannot be had."""
     root, directory = options.root, options.directory
-    written = stack_files.read_config(root, options.stack)
     project = stack_files.project_name(root)
+    changes = {f"{project}:{key}": value for key, value in options.changes.items()}
+    written = stack_files.read_config(root, options.stack) | changes
     _check_settings(root, written, project)
     wishes = Wishes.of(root, written, project)
     asked = [*(wishes.addresses() if needs_charts else []), *([] if plugins.installed() else [plugins.address()])]
