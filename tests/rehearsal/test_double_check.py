@@ -209,7 +209,11 @@ def test_an_unreachable_cluster_can_be_given_up_by_name() -> None:
 
 @pytest.mark.parametrize(
     ("argument", "said"),
-    [({"renderYamlToDirectory": "out"}, "renders no YAML"), ({"enableServerSideApply": "false"}, "applies server-side alone")],
+    [
+        ({"renderYamlToDirectory": "out"}, "renders no YAML"),
+        ({"enableServerSideApply": "false"}, "applies server-side alone"),
+        ({"cluster": "other"}, "takes the cluster of the context"),
+    ],
 )
 def test_what_the_double_cannot_do_is_refused_at_once(argument: dict[str, str], said: str) -> None:
     with tape.running_double() as stub:
