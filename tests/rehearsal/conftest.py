@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import processes, tools
+from rehearsal import probe, processes, tools
 from rehearsal.control_plane import PROGRAMS, ControlPlane
+from tests.rehearsal import rig as rigs
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,11 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     if alone and keeper is not None:
         plane.stop(remove=True)
         keeper.stop()
+
+
+@pytest.fixture
+def rig(control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> rigs.Rig:
+    """A stack of the small program, not up yet, in folders and namespaces of its own."""
+    monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
+    monkeypatch.setenv(probe.OFFLINE, "1")
+    return rigs.make(tmp_path, control_plane.api)

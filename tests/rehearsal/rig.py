@@ -1,6 +1,7 @@
 """A stack of the small program on the shared control plane, in folders of its own: what the engine's tests stand on."""
 
 import os
+import secrets
 import shutil
 import signal
 import threading
@@ -63,8 +64,9 @@ class Rig:
         return [item["metadata"]["name"] for item in items if item["metadata"]["name"].startswith(f"{self.prefix}-")]
 
 
-def make(folder: Path, prefix: str, api: ClusterApi) -> Rig:
+def make(folder: Path, api: ClusterApi) -> Rig:
     """A stack of the small program in a folder. The cluster is the one that KUBECONFIG names."""
+    prefix = f"small-{secrets.token_hex(3)}"
     root = folder / "project"
     shutil.copytree(PROGRAM, root)
     rig = Rig(Options(cluster="current", directory=folder / "run", root=root), prefix, api)

@@ -70,7 +70,9 @@ def test_what_the_engine_adds_to_every_failure_is_left_out() -> None:
 
 
 def test_a_traceback_is_cut_from_an_error() -> None:
-    recorded = recorder(events.said("python inline source runtime error: nope\nTraceback (most recent call last):\n  File x\nKeyError: nope"))
+    recorded = recorder(
+        events.said("python inline source runtime error: nope\nTraceback (most recent call last):\n  File x\nKeyError: nope")
+    )
     assert list(errors(recorded)) == ["nope"]
 
 

@@ -29,7 +29,13 @@ def deployment(name: str, available: int | None, namespace: str = "operator", **
 def webhook(**changes: Any) -> dict[str, Any]:
     rule = {"apiGroups": ["mesh.io"], "apiVersions": ["v1"], "resources": ["routes"], "operations": ["CREATE"]}
     service = {"name": "hook", "namespace": "operator"}
-    return {"name": "check", "failurePolicy": "Fail", "clientConfig": {"service": service}, "rules": [rule | changes.pop("rule", {})], **changes}
+    return {
+        "name": "check",
+        "failurePolicy": "Fail",
+        "clientConfig": {"service": service},
+        "rules": [rule | changes.pop("rule", {})],
+        **changes,
+    }
 
 
 class Api:
@@ -39,7 +45,9 @@ class Api:
         service = thing("hook", 0, "operator") | {"spec": {"selector": {"app": "operator"}}}
         self.lists: dict[str, list[dict[str, Any]]] = {
             f"{ADMISSION}/mutatingwebhookconfigurations": [],
-            f"{ADMISSION}/validatingwebhookconfigurations": [{"metadata": {"name": "hooks"}, "webhooks": lists.get("webhooks", [webhook()])}],
+            f"{ADMISSION}/validatingwebhookconfigurations": [
+                {"metadata": {"name": "hooks"}, "webhooks": lists.get("webhooks", [webhook()])}
+            ],
             "/api/v1/namespaces": lists.get("namespaces", [thing("place", 0, None), thing("operator", 0, None)]),
             "/apis/apps/v1/deployments": lists.get("deployments", [deployment("operator", 10)]),
             "/api/v1/services": lists.get("services", [service]),
@@ -53,7 +61,9 @@ class Api:
         if path == "/apis":
             return {"groups": [{"name": "mesh.io", "preferredVersion": {"groupVersion": "mesh.io/v2"}}]}
         if path == "/apis/mesh.io/v2":
-            return {"resources": [resource("routes", "Route", True), resource("routes/status", "Route", True), resource("zones", "Zone", False)]}
+            return {
+                "resources": [resource("routes", "Route", True), resource("routes/status", "Route", True), resource("zones", "Zone", False)]
+            }
         if path == "/api/v1":
             return {"resources": [resource("pods", "Pod", True), resource("namespaces", "Namespace", False)]}
         return {"items": self.lists[path]}
@@ -69,7 +79,9 @@ def checked(api: Api) -> list[str]:
 
 def test_an_object_older_than_what_admits_it_is_a_violation_that_says_by_how_much() -> None:
     proof = order.prove(Api(routes=[thing("early", 7), thing("same second", 10), thing("late", 11)]))
-    assert proof.violations == ["Route place/early: created 10:00:07, 3 s before webhook hooks/check (Deployment operator/operator) was available"]
+    assert proof.violations == [
+        "Route place/early: created 10:00:07, 3 s before webhook hooks/check (Deployment operator/operator) was available"
+    ]
     assert len(proof.pairs) == 3
 
 
@@ -172,7 +184,9 @@ def test_a_pod_in_an_injected_namespace_must_not_be_older_than_istiod(labels: di
     pods = [thing("early", 9), thing("late", 10), thing("elsewhere", 1, "plain")]
     proof = injected(pods, [deployment("istiod", 10, app="istiod")], **labels)
     assert [pair.thing for pair in proof.pairs] == ["Pod place/early", "Pod place/late"]
-    assert proof.violations == ["Pod place/early: created 10:00:09, 1 s before injection (default) (Deployment operator/istiod) was available"]
+    assert proof.violations == [
+        "Pod place/early: created 10:00:09, 1 s before injection (default) (Deployment operator/istiod) was available"
+    ]
 
 
 def test_a_revision_is_served_by_its_own_istiod() -> None:

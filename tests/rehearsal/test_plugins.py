@@ -40,7 +40,9 @@ def test_without_a_real_plugin_the_double_stands_in_and_says_for_what(tmp_path: 
 
 def test_the_doubles_wrapper_runs_the_double_from_any_folder(tmp_path: Path) -> None:
     plugin = plugins.choose(tmp_path / "a run", answering=set())
-    command = (plugin.folder / plugins.PROGRAM).read_text().replace(f"-m {plugins.DOUBLE}", f"-c 'import {plugins.DOUBLE}; print(\"there\")'")
+    command = (
+        (plugin.folder / plugins.PROGRAM).read_text().replace(f"-m {plugins.DOUBLE}", f"-c 'import {plugins.DOUBLE}; print(\"there\")'")
+    )
     assert subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True).stdout == "there\n"
 
 

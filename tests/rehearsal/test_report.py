@@ -69,7 +69,9 @@ def test_a_chart_that_stands_in_is_called_so() -> None:
 
 
 def test_facts_and_outputs_follow_the_table() -> None:
-    text = printed(outcome(), Surroundings([("Plugin", "double")], outputs={"url": "http://x", "password": "[secret]", "versions": {"a": "1"}}))
+    text = printed(
+        outcome(), Surroundings([("Plugin", "double")], outputs={"url": "http://x", "password": "[secret]", "versions": {"a": "1"}})
+    )
     assert "Plugin  double" in text
     lines = [line.split(maxsplit=1) for line in text.splitlines() if line.startswith(("password", "url", "versions"))]
     assert [[key, value.strip()] for key, value in lines] == [["password", "[secret]"], ["url", "http://x"], ["versions", '{"a": "1"}']]

@@ -13,7 +13,9 @@ from rehearsal.events import Operation
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def operation(name: str, started: float, ended: float, kind: str = "kubernetes:helm.sh/v3:Release", op: str = "create", **more) -> Operation:
+def operation(
+    name: str, started: float, ended: float, kind: str = "kubernetes:helm.sh/v3:Release", op: str = "create", **more
+) -> Operation:
     return Operation(f"urn:pulumi:s::p::p:part:L${kind}::{name}", kind, op, "", started, ended=ended, **more)
 
 
@@ -51,7 +53,10 @@ def test_only_what_changed_is_drawn_in_layers_by_start() -> None:
     same = operation("same", 0.0, 0.1, op="same")
     run = outcome(late, early, same)
     run.layers = {late.urn: "second", early.urn: "first", same.urn: "zero"}
-    assert [(lane.name, [op.name for op in lane.operations]) for lane in timeline.lanes(run)] == [("first", ["early"]), ("second", ["late"])]
+    assert [(lane.name, [op.name for op in lane.operations]) for lane in timeline.lanes(run)] == [
+        ("first", ["early"]),
+        ("second", ["late"]),
+    ]
 
 
 def test_what_failed_looks_different() -> None:
