@@ -77,7 +77,11 @@ def readiness_of(wait: Wait, inputs: dict[str, Any]) -> Readiness | None:
         return None
     text = annotation(wait.live, _WAIT_FOR)
     if text:
-        expressions = json.loads(text) if text.startswith("[") else [text]
+        try:
+            several = json.loads(text)
+        except ValueError:
+            several = text
+        expressions = several if isinstance(several, list) else [text]
         if not expressions:
             raise Refusal("at least one condition must be specified")
         return _Expression(wait, expressions)
