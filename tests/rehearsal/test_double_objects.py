@@ -269,6 +269,13 @@ def test_a_refusal_of_the_api_server_comes_in_its_own_words(double: Client, name
     assert "spec.ports[0].port: Invalid value: 123456: must be between 1 and 65535, inclusive" in answer.error
 
 
+def test_a_misspelt_field_of_a_built_in_kind_does_not_go_unseen(double: Client, namespace: str) -> None:
+    misspelt = {**_config_map(namespace), "binryData": {"a": "Yg=="}}
+    state = double.create(_CONFIG_MAP, double.check(_CONFIG_MAP, misspelt).inputs).state
+    assert list(double.diff(_CONFIG_MAP, state, misspelt)["detailedDiff"]) == ["binryData"]
+    assert ".binryData: field not declared in schema" in double.update(_CONFIG_MAP, state, misspelt).error
+
+
 def test_many_things_wait_at_once(double: Client, namespace: str) -> None:
     def create(number: int) -> None:
         inputs = _workload(namespace, "Deployment", None, {"nodeSelector": {"no": "where"}})
