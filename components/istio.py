@@ -105,9 +105,13 @@ class Istio(Layer):
         gateway_namespace = self._namespace(releases.gateway.namespace)
         base = self._release(releases.istio_base, base_values(settings), self.namespace)
         self.control_plane = self._release(releases.istiod, istiod_values(settings, topology), base)
+        # what a pod needs to become a member of the mesh; the gateway, slow where a cloud gives it an address, is not among it
+        self.membership = [self.control_plane]
         if settings.istio.mode == "ambient":
-            self._release(releases.istio_cni, cni_values(settings), self.control_plane)
-            self._release(releases.ztunnel, ztunnel_values(settings), self.control_plane)
+            self.membership += [
+                self._release(releases.istio_cni, cni_values(settings), self.control_plane),
+                self._release(releases.ztunnel, ztunnel_values(settings), self.control_plane),
+            ]
         self._custom(
             "telemetry.istio.io/v1",
             "Telemetry",
