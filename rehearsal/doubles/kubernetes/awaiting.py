@@ -12,7 +12,7 @@ from rehearsal.doubles.kubernetes.errors import ApiError, NotReady, Unreachable
 from rehearsal.doubles.kubernetes.shapes import annotation, is_built_in, name_of, namespace_of
 
 DEFAULT_SECONDS = 600.0
-_POLL_SECONDS = (0.05, 0.1, 0.2, 0.4)
+_POLL_SECONDS = (0.05, 0.1, 0.2)
 # How long a read goes on though the API server does not answer, or refuses as it does while it starts.
 _SILENCE_SECONDS = 60.0
 _SKIPS_DELETE_TOO = frozenset({"Namespace", "Pod", "ReplicationController", "DaemonSet", "Deployment", "StatefulSet", "Job"})
