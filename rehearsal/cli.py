@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         help="rehearsal: a control plane of our own; current: what kubectl uses; configured: what the stack says (default: rehearsal)",
     )  # fmt: skip
     parser.add_argument("--timeline", type=Path, metavar="FILE.svg", help="draw the layers over time")
-    parser.add_argument("--pod-start", type=_seconds, metavar="SECONDS", help="how long a simulated pod takes to be ready (default: 3)")
+    parser.add_argument("--pod-start", type=seconds, metavar="SECONDS", help="how long a simulated pod takes to be ready (default: 3)")
     parser.add_argument("--directory", type=Path, default=Path(".rehearsal"), help="where everything is kept (default: .rehearsal)")
     parser.add_argument(
         "--set", type=_change, action="append", default=[], metavar="KEY=VALUE",
@@ -80,7 +80,8 @@ def _change(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"{text} is not KEY=VALUE with a value in YAML, such as 'istio={{mode: ambient}}'") from None
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """A time given as an argument; above 0, and not so long that it must be a slip."""
     try:
         value = float(text)
     except ValueError:
