@@ -1,6 +1,7 @@
 """Runs the program with the real engine: an inline program of the Automation API, with state in a folder of the rehearsal."""
 
 import json
+import logging
 import os
 import secrets
 import warnings
@@ -29,8 +30,9 @@ SECRET_MARK = "4dabf18193072939515e22adb298388d"
 _CREDENTIALS = "passphrase"
 _PARALLEL = 64
 """How many operations may run at once: most of them only wait, so the engine's own measure, the number of cores, is the wrong one."""
-# What the stream of events says when its engine was killed; the outcome says it better.
+# What the stream of events and the program's server say when their engine was killed; the outcome says it better.
 warnings.filterwarnings("ignore", message="Error in event stream")
+logging.getLogger("grpc._server").setLevel(logging.CRITICAL)
 
 
 @dataclass

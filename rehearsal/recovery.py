@@ -9,6 +9,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ GONE_SECONDS = 60.0
 LEFTOVERS_SECONDS = 10.0
 _CLOCKS_SECONDS = 5
 """How far the clocks of this machine and the cluster may be apart."""
+_TOGETHER = 8
 _MADE_BY_KUBERNETES = {"kube-root-ca.crt", "istio-ca-root-cert", "default"}
 _CONTENTS = ("pods", "persistentvolumeclaims", "services", "secrets", "configmaps", "serviceaccounts")
 
@@ -51,10 +53,11 @@ def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger) -> Rec
     adopted: list[dict[str, Any]] = []
     if since and (pending or lost):
         resolver = _Resolver(cluster, helm, since - timedelta(seconds=_CLOCKS_SECONDS))
-        for operation in pending:
-            notes += resolver.resolve(operation["type"], operation["resource"])
-        for failed in lost:
-            notes += resolver.resolve("creating", failed)
+        unclear = [*((operation["type"], operation["resource"]) for operation in pending), *(("creating", failed) for failed in lost)]
+        # Together: each may wait for Helm or for something to go away.
+        with ThreadPoolExecutor(_TOGETHER) as pool:
+            for said in pool.map(lambda one: list(resolver.resolve(*one)), unclear):
+                notes += said
         adopted = resolver.adopted
     if pending:
         deployment = engine.export()

@@ -20,7 +20,7 @@ from tests.rehearsal.rig import Rig
 
 CLI = "import sys; from pathlib import Path; from rehearsal import cli; cli.run(Path(sys.argv.pop(1)))"
 KILLS = 10
-LONGEST_SECONDS = 12.0
+LONGEST_SECONDS = 9.0
 """Within this time the whole stack is up, so that a kill hits all that an `up` does."""
 
 
@@ -51,14 +51,9 @@ def when_running(name: str, kind: str, then: Callable[[Session], None], after: f
     return watch
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_an_engine_killed_at_a_random_moment(rig: Rig, seed: int) -> None:
-    assert not rig.up(rigs.kill_after(random.Random(seed).uniform(0, 4))).succeeded
-    converges(rig)
-
-
 def test_an_engine_killed_while_helm_installs_and_a_deployment_is_awaited(rig: Rig) -> None:
-    assert not rig.up(when_running("web", "Deployment", rigs.kill_engine, after=0.2)).succeeded
+    killed = rig.up(when_running("web", "Deployment", rigs.kill_engine, after=0.2))
+    assert (killed.succeeded, killed.errors) == (False, ["the engine was killed by signal 9"])
     converges(rig)
 
 
@@ -107,29 +102,22 @@ def test_an_interrupted_command_says_so_and_the_next_one_goes_on(rig: Rig) -> No
     converges(rig)
 
 
-@pytest.fixture
-def own_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A control plane that a test may hurt."""
-    plane = ControlPlane.start(tmp_path / "run", pod_start_seconds=0.3, die_with_parent=True)
-    monkeypatch.setenv("KUBECONFIG", str(plane.kubeconfig))
+def test_an_api_server_restarted_in_the_middle(own_control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(own_control_plane.kubeconfig))
     monkeypatch.setenv(probe.OFFLINE, "1")
-    yield plane
-    plane.stop(remove=True)
-
-
-def test_an_api_server_restarted_in_the_middle(own_plane: ControlPlane, tmp_path: Path) -> None:
-    rig = rigs.make(tmp_path / "small", own_plane.api)
-    rig.up(when_running("second", "Release", lambda ready: own_plane.restart_api_server(), after=0.5))
+    rig = rigs.make(tmp_path, own_control_plane.api)
+    rig.up(when_running("second", "Release", lambda ready: own_control_plane.restart_api_server(), after=0.5))
     converges(rig)
 
 
-def test_the_whole_stack_killed_ten_times_on_its_way_up(own_plane: ControlPlane, tmp_path: Path) -> None:
+def test_the_whole_stack_killed_ten_times_on_its_way_up(own_control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each run is killed at a random moment, and so begins with what the one before left; none of them is helped."""
-    rig = Rig(Options(directory=tmp_path / "run"), "", own_plane.api)
+    monkeypatch.setenv(probe.OFFLINE, "1")
+    rig = Rig(Options(directory=own_control_plane.directory), "", own_control_plane.api)
     moments = random.Random(20)
     for _ in range(KILLS):
         rig.up(rigs.kill_after(moments.uniform(0, LONGEST_SECONDS)))
     last = rig.up()
     assert last.succeeded, last.errors
     assert rig.up().changed == 0
-    assert order.prove(own_plane.api).violations == []
+    assert order.prove(own_control_plane.api).violations == []
