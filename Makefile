@@ -3,7 +3,7 @@
 #   make destroy   remove the stack, keep the cluster         make down      stop the rehearsal cluster, remove its data
 #   make test      all tests                                  make check     ruff and pyright
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
-#            TIMELINE=file.svg  POD_START=seconds
+#            SET='istio={mode: ambient}' (try a change out)  TIMELINE=file.svg  POD_START=seconds
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -13,7 +13,7 @@ STACK ?= local
 # a stack other than local goes to the cluster that its own configuration names, unless it is only rehearsed
 CLUSTER ?= $(if $(REHEARSE),rehearsal,$(if $(filter local,$(STACK)),rehearsal,configured))
 RUN = $(PY) -m rehearsal
-ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER)
+ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help

@@ -41,7 +41,7 @@ logs = Loki("logs", StoreArgs(*args, storage.access), after(crds, storage))
 pipeline = OpenTelemetry("pipeline", LayerArgs(*args), after(crds, certificates))
 shipping = Alloy("shipping", LayerArgs(*args), after(crds))
 views = Grafana("views", GrafanaArgs(*args, pulumi.Config().require_secret("grafanaAdminPassword")), after(crds))
-sample = SampleApp("sample", LayerArgs(*args), after(crds, mesh, pipeline))
+sample = SampleApp("sample", LayerArgs(*args), after(crds, *mesh.membership, pipeline))
 
 pulumi.export("grafanaUrl", names.grafana.url)
 pulumi.export("otlpGrpcEndpoint", names.otlp_grpc.url)

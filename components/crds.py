@@ -11,10 +11,15 @@ from pulumi import ResourceOptions
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from components.charts import ROOT, Charts
+from components.charts import ROOT, Charts, values_file
 from components.errors import ConfigurationError
 from components.layer import Layer, LayerArgs
 from components.merge import parse_all_yaml
+
+
+def values() -> dict[str, Any]:
+    """Helm values of the chart prometheus-operator-crds."""
+    return values_file("prometheus-operator-crds")
 
 
 def gateway_api_definitions(charts: Charts) -> list[dict[str, Any]]:
@@ -39,7 +44,7 @@ class Crds(Layer):
         super().__init__(name, args, opts)
         release = args.topology.releases.crds
         if args.settings.prometheus.source == "install":
-            self._release(release, {}, self._namespace(release.namespace))
+            self._release(release, values(), self._namespace(release.namespace))
         for definition in gateway_api_definitions(args.charts) if "gateway-api" in args.topology.charts else []:
             metadata = definition["metadata"]
             CustomResource(

@@ -114,7 +114,9 @@ class Istio(Layer):
         super().__init__(name, args, opts)
         settings, topology = args.settings, args.topology
         releases = topology.releases
-        control_plane = self._control_plane(settings, topology) if settings.istio.source == "install" else []
+        control_plane, data_plane = self._planes(settings, topology) if settings.istio.source == "install" else ([], [])
+        # what a pod needs to become a member of the mesh; the gateway, slow where a cloud gives it an address, is not among it
+        self.membership: list[Resource] = [*control_plane, *data_plane]
         self._custom(
             "telemetry.istio.io/v1",
             "Telemetry",
@@ -130,15 +132,15 @@ class Istio(Layer):
         self.address = self._address(settings, topology, gateway)
         self.register_outputs({"gateway": topology.gateway.host})
 
-    def _control_plane(self, settings: Settings, topology: Topology) -> list[Resource]:
-        """Istio itself; what its custom resources and gateways wait for."""
+    def _planes(self, settings: Settings, topology: Topology) -> tuple[list[Resource], list[Resource]]:
+        """Istio itself: what its custom resources and gateways wait for, and what carries the traffic of pods without a sidecar."""
         releases = topology.releases
         base = self._release(releases.istio_base, base_values(settings), self._namespace(releases.istiod.namespace))
         istiod = self._release(releases.istiod, istiod_values(settings, topology), base)
-        if settings.istio.mode == "ambient":
-            self._release(releases.istio_cni, cni_values(settings), istiod)
-            self._release(releases.ztunnel, ztunnel_values(settings), istiod)
-        return [istiod]
+        if settings.istio.mode != "ambient":
+            return [istiod], []
+        cni = self._release(releases.istio_cni, cni_values(settings), istiod)
+        return [istiod], [cni, self._release(releases.ztunnel, ztunnel_values(settings), istiod)]
 
     def _address(self, settings: Settings, topology: Topology, gateway: Release | None) -> Output[str]:
         """Where clients reach the gateway: the load balancer's address; the Service's own host where there is none, or it is not ours."""

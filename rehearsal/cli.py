@@ -8,13 +8,16 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from rehearsal import console, probe, report, run_lock, stack_files, surroundings, timeline, tools
 from rehearsal.control_plane import ControlPlane
 from rehearsal.engine import Outcome, require_disk
 from rehearsal.errors import RehearsalError
 from rehearsal.processes import remove
-from rehearsal.session import OWN_CLUSTER, Options, Session, prepare
+from rehearsal.session import OWN_CLUSTER, BadSettings, Options, Session, prepare
 
 DISK_BYTES = 300 * 2**20
 _OURS = ("bin", "logs", "mirror", "pulumi", "run.lock")
@@ -30,11 +33,14 @@ def main(arguments: Sequence[str] | None = None, root: Path = tools.ROOT) -> int
         os.environ[probe.OFFLINE] = "1"
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _as_interrupt)
-    options = Options(chosen.stack, chosen.cluster, (root / chosen.directory).absolute(), root, chosen.pod_start)
+    options = Options(chosen.stack, chosen.cluster, (root / chosen.directory).absolute(), root, chosen.pod_start, dict(chosen.set))
     try:
         return _COMMANDS[chosen.command](options, chosen)
     except RehearsalError as error:
         console.error(str(error))
+    except BadSettings as error:
+        console.error(str(error))
+        return BAD_INPUT
     except KeyboardInterrupt:
         console.error(f"interrupted: run `{chosen.command}` again to go on from here")
         return INTERRUPTED
@@ -54,13 +60,28 @@ def _parser() -> argparse.ArgumentParser:
         help="rehearsal: a control plane of our own; current: what kubectl uses; configured: what the stack says (default: rehearsal)",
     )  # fmt: skip
     parser.add_argument("--timeline", type=Path, metavar="FILE.svg", help="draw the layers over time")
-    parser.add_argument("--pod-start", type=_seconds, metavar="SECONDS", help="how long a simulated pod takes to be ready (default: 3)")
+    parser.add_argument("--pod-start", type=seconds, metavar="SECONDS", help="how long a simulated pod takes to be ready (default: 3)")
     parser.add_argument("--directory", type=Path, default=Path(".rehearsal"), help="where everything is kept (default: .rehearsal)")
+    parser.add_argument(
+        "--set", type=_change, action="append", default=[], metavar="KEY=VALUE",
+        help="another value (YAML) for a configuration key than the stack file gives it, to try a change out",
+    )  # fmt: skip
     parser.add_argument("--offline", action="store_true", help="ask nothing outside this machine: stand-ins for what is not here")
     return parser
 
 
-def _seconds(text: str) -> float:
+def _change(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    try:
+        if not (key and equals):
+            raise ValueError
+        return key, yaml.safe_load(value)
+    except (ValueError, yaml.YAMLError):
+        raise argparse.ArgumentTypeError(f"{text} is not KEY=VALUE with a value in YAML, such as 'istio={{mode: ambient}}'") from None
+
+
+def seconds(text: str) -> float:
+    """A time given as an argument; above 0, and not so long that it must be a slip."""
     try:
         value = float(text)
     except ValueError:
@@ -173,9 +194,11 @@ def _tools(options: Options, chosen: argparse.Namespace) -> int:
 
 
 def _bad_input(session: Session, outcome: Outcome) -> int:
-    """The program refused its configuration, before it made anything."""
+    """The program refused its configuration, before it made anything: what was begun for this run alone goes."""
     if not any(operation.changes and operation.concrete for operation in outcome.operations):
         session.ledger.end()
+    if not session.engine.checkpoint().get("resources"):
+        session.engine.forget()
     for line in outcome.configuration_errors:
         console.error(line)
     return BAD_INPUT
@@ -210,9 +233,9 @@ _COMMANDS: dict[str, Callable[[Options, argparse.Namespace], int]] = {
 }
 
 
-def run() -> None:
+def run(root: Path = tools.ROOT) -> None:
     """Entry point of the process."""
-    code = main()
+    code = main(root=root)
     sys.stdout.flush()
     sys.stderr.flush()
     # A thread of the program that still waits for a killed engine must not hold the process.

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.processes import wait_until
 
 REACH_SECONDS = 3.0
+_COME_BACK = 429
 SIMULATED_KUBELET = "kwok"
 """What the kubelet version of a node begins with that kwok simulates: its pods run nothing."""
 
@@ -29,7 +31,7 @@ class KubeconfigApi:
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
         settings = client.Configuration()
         try:
-            config.load_kube_config(kubeconfig, context, client_configuration=settings)
+            config.load_kube_config(kubeconfig or default_kubeconfig(), context, client_configuration=settings)
         except (config.ConfigException, OSError, ValueError) as error:
             raise RehearsalError(f"kubeconfig {kubeconfig or default_kubeconfig()}, context {context}: {_short(error)}") from None
         if urlsplit(settings.host).hostname in ("127.0.0.1", "localhost", "::1"):
@@ -44,12 +46,18 @@ class KubeconfigApi:
         # Asked anew for each request: tokens expire, and the client renews them behind this call.
         if token := self._settings.get_api_key_with_prefix("BearerToken", alias="authorization"):
             headers["Authorization"] = token
-        try:
-            answer = self._pool.request(
-                method, self.server + path, headers=headers, body=json.dumps(body) if body else None, timeout=seconds, retries=False
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ApiError(0, f"{self.server} does not answer: {_short(error)}") from None
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                answer = self._pool.request(
+                    method, self.server + path, headers=headers, body=json.dumps(body) if body else None, timeout=seconds, retries=False
+                )
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise ApiError(0, f"{self.server} does not answer: {_short(error)}") from None
+            # An API server that was given a new kind a moment ago answers so until it is ready for it.
+            if answer.status != _COME_BACK or time.monotonic() >= deadline:
+                break
+            time.sleep(0.2)
         if answer.status >= 400:
             raise ApiError(answer.status, answer.data.decode(errors="replace")[:2000])
         return json.loads(answer.data) if answer.data else None
@@ -124,7 +132,7 @@ def _current_context(kubeconfig: str | None) -> str:
     if not any(Path(path).expanduser().is_file() for path in shown.split(os.pathsep)):
         raise RehearsalError(f"no cluster: the kubeconfig {shown} does not exist")
     with contextlib.suppress(config.ConfigException, OSError, TypeError):
-        _, active = config.list_kube_config_contexts(kubeconfig)
+        _, active = config.list_kube_config_contexts(shown)
         return active["name"]
     raise RehearsalError(f"no cluster: the kubeconfig {shown} has no current context")
 

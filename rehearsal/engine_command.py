@@ -35,6 +35,8 @@ class Command(PulumiCommand):
         self._logs = logs
         self._log: Path | None = None
         self._process: subprocess.Popen[str] | None = None
+        self.killed_by = 0
+        """The signal that ended the last command, 0 if none did."""
 
     @property
     def pid(self) -> int | None:
@@ -86,6 +88,7 @@ class Command(PulumiCommand):
         finally:
             for reader in readers:
                 reader.join(5)
+        self.killed_by = max(0, -process.returncode)
         result = CommandResult("\n".join(said["stdout"]), "\n".join(said["stderr"]), process.returncode)
         if result.code != 0:
             raise create_command_error(result)

@@ -151,15 +151,22 @@ def errors(recorder: Recorder) -> Iterator[str]:
     for diagnostic in recorder.diagnostics:
         if diagnostic.severity != "error" or _says_nothing(diagnostic.message):
             continue
-        reason = "; ".join(dict.fromkeys(line.strip(" \t*") for line in diagnostic.message.splitlines() if line.strip(" \t*")))
         resource = ""
         if diagnostic.urn and not is_stack(diagnostic.urn):
             kind = diagnostic.urn.split("::")[2].rpartition(":")[2]
             resource = f"{recorder.layer(diagnostic.urn)}: {kind} {diagnostic.urn.rpartition('::')[2]}: "
-        line = resource + reason
+        line = resource + _reason(diagnostic.message)
         if line not in seen:
             seen.add(line)
             yield line
+
+
+def _reason(message: str) -> str:
+    """What a message says, as one line: without the engine's own words around it, a repeated URN, a traceback."""
+    text = message.removeprefix("an unhandled error occurred: ").removeprefix("python inline source runtime error: ")
+    text = text.partition("Traceback (most recent call last)")[0]
+    text = re.sub(r'resource "urn:[^"]*" ', "", text)
+    return "; ".join(dict.fromkeys(line.strip(" \t*") for line in text.splitlines() if line.strip(" \t*")))
 
 
 def _says_nothing(message: str) -> bool:

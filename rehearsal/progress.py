@@ -50,7 +50,9 @@ class Progress:
 
     def look(self) -> None:
         """Says what is new since the last look, or what it waits for if nothing was said for a while."""
-        operations = [operation for operation in self._recorder.operations() if operation.concrete]
+        # An `up` that refreshes first looks at each resource twice; the look before is not counted.
+        concrete = [operation for operation in self._recorder.operations() if operation.concrete]
+        operations = [operation for operation in concrete if operation.op != "refresh" or self._verb == "refresh"]
         by_layer: dict[str, list[Operation]] = {}
         for operation in operations:
             by_layer.setdefault(self._recorder.layer(operation.urn), []).append(operation)

@@ -5,9 +5,11 @@ operation in the state, and the cluster knows how far it came. What a run was to
 was lost. Nothing is touched that the unfinished runs did not make themselves.
 """
 
+import contextlib
 import json
 import socket
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,16 +17,18 @@ from typing import Any
 
 from rehearsal.cluster import Cluster
 from rehearsal.cluster_api import ApiError
-from rehearsal.engine import Engine
+from rehearsal.engine import RUN_VARIABLE, Engine
 from rehearsal.errors import RehearsalError
 from rehearsal.helm import Helm
 from rehearsal.ledger import Ledger
-from rehearsal.processes import start_time, wait_until
+from rehearsal.processes import Process, start_time, wait_until
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 GONE_SECONDS = 60.0
+LEFTOVERS_SECONDS = 10.0
 _CLOCKS_SECONDS = 5
 """How far the clocks of this machine and the cluster may be apart."""
+_TOGETHER = 8
 _MADE_BY_KUBERNETES = {"kube-root-ca.crt", "istio-ca-root-cert", "default"}
 _CONTENTS = ("pods", "persistentvolumeclaims", "services", "secrets", "configmaps", "serviceaccounts")
 
@@ -40,7 +44,7 @@ class Recovery:
 
 def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger) -> Recovery:
     """Resolves what unfinished runs left. Bounded: about a minute for each thing that does not go away; then RehearsalError."""
-    notes = list(_remove_stale_locks(engine))
+    notes = [*_remove_stale_locks(engine), *_end_leftovers(engine.state)]
     state = engine.checkpoint()
     pending = state.get("pending_operations") or []
     recorded = {resource["urn"] for resource in state.get("resources") or []}
@@ -49,10 +53,11 @@ def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger) -> Rec
     adopted: list[dict[str, Any]] = []
     if since and (pending or lost):
         resolver = _Resolver(cluster, helm, since - timedelta(seconds=_CLOCKS_SECONDS))
-        for operation in pending:
-            notes += resolver.resolve(operation["type"], operation["resource"])
-        for failed in lost:
-            notes += resolver.resolve("creating", failed)
+        unclear = [*((operation["type"], operation["resource"]) for operation in pending), *(("creating", failed) for failed in lost)]
+        # Together: each may wait for Helm or for something to go away.
+        with ThreadPoolExecutor(_TOGETHER) as pool:
+            for said in pool.map(lambda one: list(resolver.resolve(*one)), unclear):
+                notes += said
         adopted = resolver.adopted
     if pending:
         deployment = engine.export()
@@ -179,6 +184,24 @@ def _remove_stale_locks(engine: Engine) -> Iterator[str]:
             yield f"the lock of process {owner['pid']}, which is gone: removed"
         else:
             raise RehearsalError(f"the state is held by process {owner['pid']} on {owner['hostname']} since {owner.get('timestamp')}")
+
+
+def _end_leftovers(state: Path) -> Iterator[str]:
+    """Plugins of an engine that was killed, and their Helm: they end by themselves, and undo what they can. Linux only."""
+    mark = f"{RUN_VARIABLE}={state.absolute()}\0".encode()
+
+    def leftovers() -> list[Process]:
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (folder / "environ").read_bytes() and (started := start_time(int(folder.name))):
+                    found.append(Process(int(folder.name), started))
+        return found
+
+    if not wait_until(lambda: not leftovers(), LEFTOVERS_SECONDS, every=0.1):
+        for process in leftovers():
+            process.stop(grace_seconds=0)
+            yield f"process {process.pid} of the run before did not end: killed"
 
 
 def _engine_runs(pid: int) -> bool:

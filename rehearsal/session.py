@@ -28,6 +28,10 @@ OWN_CLUSTER = "own-cluster"
 """File in the state folder of the control plane that lives and dies with this directory."""
 
 
+class BadSettings(Exception):
+    """The stack's configuration is wrong; the message holds a line for each mistake."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What the user asked for."""
@@ -37,6 +41,8 @@ class Options:
     directory: Path = tools.ROOT / ".rehearsal"
     root: Path = tools.ROOT
     pod_start_seconds: float | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Configuration keys, without the project's prefix, that take another value than the stack file gives them."""
 
 
 @dataclass
@@ -80,8 +86,10 @@ class Session:
 def prepare(options: Options, needs_charts: bool = True) -> Session:
     """Brings up or finds what the run needs. RehearsalError with one clear line where something cannot be had."""
     root, directory = options.root, options.directory
-    written = stack_files.read_config(root, options.stack)
     project = stack_files.project_name(root)
+    changes = {f"{project}:{key}": value for key, value in options.changes.items()}
+    written = stack_files.read_config(root, options.stack) | changes
+    _check_settings(root, written, project)
     wishes = Wishes.of(root, written, project)
     asked = [*(wishes.addresses() if needs_charts else []), *([] if plugins.installed() else [plugins.address()])]
     with ThreadPoolExecutor(1) as pool:
@@ -108,6 +116,20 @@ def prepare(options: Options, needs_charts: bool = True) -> Session:
     ledger = Ledger(engine.state / f"{options.stack}.unfinished.json")
     helm = Helm(tools.ensure("helm")["helm"], cluster.kubeconfig, cluster.context)
     return Session(options, cluster, plugin, source, config, engine, ledger, helm, placeholders)
+
+
+def _check_settings(root: Path, written: Mapping[str, Any], project: str) -> None:
+    """Says what is wrong with a stack file before anything is built or started for it. The program checks it again."""
+    if root != tools.ROOT:
+        return
+    from components import config
+    from components.errors import ConfigurationError
+
+    opened = stack_files.with_placeholders(written)
+    try:
+        config.parse({key.removeprefix(f"{project}:"): value for key, value in opened.items() if key.startswith(f"{project}:")})
+    except ConfigurationError as error:
+        raise BadSettings(str(error)) from None
 
 
 def _on_cluster(options: Options, written: Mapping[str, Any], project: str) -> tuple[dict[str, Any], Cluster]:

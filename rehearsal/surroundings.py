@@ -1,16 +1,18 @@
 """What the closing report says about a run beside its layers: what stood in for what, the proof of order, what nobody made."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rehearsal import console, order, stack_files, tools
+from rehearsal.bundles import coverage
 from rehearsal.cluster_api import ApiError
 from rehearsal.control_plane import ControlPlane
 from rehearsal.errors import RehearsalError
 from rehearsal.order import Proof
-from rehearsal.report import Surroundings
+from rehearsal.report import RELEASE, Surroundings
 from rehearsal.session import Options, Session
 
 
@@ -39,7 +41,10 @@ def describe(session: Session, proof: Proof | None) -> Surroundings:
         facts.append(("Charts", f"{source.kind}: {source.where} ({source.why})"))
     if session.placeholders:
         facts.append(("Placeholders", ", ".join(session.placeholders)))
-    facts += [("Operators", line) for line in _operator_services(session)]
+    if source and source.kind == "bundles":
+        facts.append(("Bundles", _coverage(session.engine.checkpoint().get("resources") or [])))
+    if made := list(_operator_services(session)):
+        facts.append(("Operators", "\n".join(made)))
     if proof:
         facts.append(("Order", proof.summary()))
     stands_in = source is not None and source.kind == "bundles"
@@ -52,9 +57,20 @@ def _cluster(session: Session) -> str:
     return f"{session.cluster.context}: API server {version} at {session.cluster.api.server}; {nodes}"
 
 
+def _coverage(resources: Sequence[Mapping[str, Any]]) -> str:
+    """How many of the values that the releases set the bundles turn into objects."""
+    modelled = missed = 0
+    for release in (resource for resource in resources if resource["type"] == RELEASE):
+        inputs = release.get("inputs") or {}
+        chart = Path(inputs.get("chart", "")).stem.removesuffix(f"-{inputs.get('version')}")
+        counts = coverage.coverage(chart, inputs.get("values") or {})
+        modelled, missed = modelled + counts.modelled, missed + counts.not_modelled
+    return f"model {modelled} of the {modelled + missed} values set; why not the other {missed}: rehearsal/bundles/not_modelled.yaml"
+
+
 def _operator_services(session: Session) -> Iterator[str]:
     """What operators make from custom resources, which nobody does where pods are simulated. Known to the program's own plan."""
-    if not session.cluster.simulated or not (session.options.root / "components" / "topology.py").exists():
+    if not session.cluster.simulated or session.options.root != tools.ROOT:
         return
     from components import config, topology
 

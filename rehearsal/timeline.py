@@ -11,7 +11,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.events import Operation
 
 _WIDTH = 1200
-_LEFT = 230
+_LEFT = 270
 _RIGHT = 60
 _TOP = 84
 _ROW = 18
@@ -139,7 +139,7 @@ def _bar(operation: Operation, top: int, scale: float) -> list[str]:
     ended = operation.ended if operation.ended is not None else operation.started
     x, width = _LEFT + operation.started * scale, max((ended - operation.started) * scale, _SHORTEST)
     label = f"{operation.kind} {operation.name}"
-    shown = label if len(label) <= 34 else f"{label[:33]}…"
+    shown = label if len(label) <= 40 else f"{label[:39]}…"
     tip = f"{label}: {operation.op}, {operation.started:.2f} s to {ended:.2f} s"
     took = f"{ended - operation.started:.1f} s"
     colour = _COLOURS[_sort(operation)][0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from components import alloy, cert_manager, grafana, istio, loki, opentelemetry, prometheus, tempo
+from components import alloy, cert_manager, crds, grafana, istio, loki, opentelemetry, prometheus, tempo
 from components.config import parse
 from components.settings import Settings
 from components.topology import Release, Topology, plan
@@ -53,7 +53,7 @@ def installs(settings: Settings, topology: Topology | None = None) -> Iterator[I
 
 def _all(settings: Settings, names: Topology) -> Iterator[Install]:
     r = names.releases
-    yield Install(r.crds, {})
+    yield Install(r.crds, crds.values())
     yield Install(r.cert_manager, cert_manager.values(settings))
     yield Install(r.istio_base, istio.base_values(settings))
     yield Install(r.istiod, istio.istiod_values(settings, names))

@@ -145,6 +145,11 @@ def test_the_sample_waits_for_injection_and_instrumentation(record: Record) -> N
         assert urn in before
 
 
+def test_the_sample_does_not_wait_for_the_gateway(record: Record) -> None:
+    run = record(VARIANTS["ambient"])
+    assert run.named("Release", "istio-ingressgateway").urn not in run.waits_for(run.named("Deployment", "rolldice"))
+
+
 def test_nothing_but_their_definitions_keeps_independent_layers_waiting(up: Run) -> None:
     """The critical path stays short: these releases wait for no other release's pods."""
     for name in ("prom", "alloy", "grafana", "istio-base", "cert-manager"):

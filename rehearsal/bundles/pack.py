@@ -32,13 +32,16 @@ def pack(lock_path: Path = ROOT / "charts.yaml", into: Path = ROOT / ".rehearsal
     Returns its path. Raises RehearsalError where a chart has no bundle or the folder cannot be written.
     """
     lock = _read(lock_path)
+    contents: dict[str, bytes] = {}
+    for name, entry in lock["charts"].items():
+        content = archive(name, str(entry["version"]), str(entry["appVersion"]))
+        contents[f"{name}-{entry['version']}.{'yaml' if entry.get('kind') == 'manifest' else 'tgz'}"] = content
+        entry.update(digest=sha256(content).hexdigest(), standIn=True)
+        entry.pop("reason", None)
     try:
         into.mkdir(parents=True, exist_ok=True)
-        for name, entry in lock["charts"].items():
-            content = archive(name, str(entry["version"]), str(entry["appVersion"]))
-            _write(into / f"{name}-{entry['version']}.{'yaml' if entry.get('kind') == 'manifest' else 'tgz'}", content)
-            entry.update(digest=sha256(content).hexdigest(), standIn=True)
-            entry.pop("reason", None)
+        for file, content in contents.items():
+            _write(into / file, content)
         _write(into / "charts.yaml", yaml.safe_dump(lock, sort_keys=False).encode())
     except OSError as error:
         raise RehearsalError(f"chart bundles cannot be written to {into}: {error.strerror}") from None

@@ -396,10 +396,12 @@ def test_packing_twice_gives_the_same_bytes_and_the_lock_knows_them(tmp_path: Pa
 
 def test_a_locked_chart_without_a_bundle_is_named(tmp_path: Path) -> None:
     lock = tmp_path / "charts.yaml"
-    lock.write_text(yaml.safe_dump({"charts": {"nginx": {"version": "1.0.0", "appVersion": "1", "url": "x", "digest": None}}}))
+    entry = {"version": "1.0.0", "appVersion": "1", "url": "x", "digest": None}
+    lock.write_text(yaml.safe_dump({"charts": {"tempo": dict(entry), "nginx": entry}}))
     with pytest.raises(RehearsalError, match="chart nginx has no bundle") as raised:
         pack(lock, tmp_path / "mirror")
     assert "\n" not in str(raised.value)
+    assert not (tmp_path / "mirror").exists()
 
 
 @pytest.mark.parametrize("text", ["charts: [", "charts: {tempo: {}}", "[]", "charts: 3"])

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rehearsal import tools
+from rehearsal import processes, tools
+from rehearsal.cluster_api import ApiError
 from rehearsal.control_plane import ControlPlane
 from rehearsal.doubles.kubernetes import network
-from tests.rehearsal import tape_charts
+from tests.rehearsal import double_client, tape_charts
 from tests.rehearsal.tape import Replay
 
 pytestmark = pytest.mark.xdist_group("tapes")
@@ -58,7 +60,9 @@ def test_a_program_is_answered_as_recorded_from_its_first_preview_to_its_destroy
 def test_what_goes_wrong_is_answered_as_recorded(replay: Replay, plane: ControlPlane) -> None:
     def others_configmap(line: _Line) -> None:
         if line["method"] == "Create":
-            plane.api.create(_CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "taken"}, "data": {"v": "theirs"}})
+            plane.api.create(
+                _CONFIG_MAPS, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "taken"}, "data": {"v": "theirs"}}
+            )
 
     def sooner(line: _Line) -> None:
         if line["method"] == "Create":
@@ -101,3 +105,28 @@ def test_what_goes_wrong_is_answered_as_recorded(replay: Replay, plane: ControlP
     assert stuck.reasons[0].endswith("'stuck' timed out waiting to be Ready")
     assert "Minimum number of live Pods was not attained" in stuck.reasons
     assert stuck.properties["__inputs"]["spec"]["template"]["spec"]["nodeSelector"] == {"no": "where"}
+
+
+def test_an_await_survives_a_restart_of_the_api_server(plane: ControlPlane) -> None:
+    containers = [{"name": "c", "image": "c:1"}]
+    pod = {"metadata": {"labels": {"app": "late"}}, "spec": {"nodeSelector": {"no": "where"}, "containers": containers}}
+    spec = {"selector": {"matchLabels": {"app": "late"}}, "template": pod}
+    late = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "late", "namespace": "default"}, "spec": spec}
+    path, nowhere = "/apis/apps/v1/namespaces/default/deployments/late", {"spec": {"nodeSelector": None, "containers": containers}}
+    with double_client.client(str(plane.kubeconfig)) as double, ThreadPoolExecutor() as waiting:
+        answer = waiting.submit(double.create, "kubernetes:apps/v1:Deployment", late, timeout=60)
+        assert processes.wait_until(lambda: plane.api.exists(path), 10)
+        plane.restart_api_server()
+        # It may not know yet who we are.
+        assert processes.wait_until(lambda: _accepted(plane, path, {"spec": {"template": nowhere}}), 20, every=0.2)
+        state = answer.result().state
+        assert state["status"]["readyReplicas"] == 1
+        assert not double.delete("kubernetes:apps/v1:Deployment", "default/late", state).error
+
+
+def _accepted(plane: ControlPlane, path: str, change: dict[str, Any]) -> bool:
+    try:
+        plane.api.request("PATCH", path, change)
+    except ApiError:
+        return False
+    return True

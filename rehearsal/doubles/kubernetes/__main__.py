@@ -1,9 +1,9 @@
 """Starts the kubernetes double: `python -m rehearsal.doubles.kubernetes <engine address>`."""
 
-import contextlib
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 
@@ -18,22 +18,19 @@ _LOOK_SECONDS = 0.5
 
 def main(arguments: list[str]) -> int:
     """Serves until the engine ends it, or ends."""
-    ended, end = os.pipe()
-    os.set_blocking(end, False)
+    interrupted, interrupt = os.pipe()
+    os.set_blocking(interrupt, False)
     # The engine interrupts its plugins when it is done with them; a user's interrupt comes by Cancel.
-    signal.set_wakeup_fd(end)
+    signal.set_wakeup_fd(interrupt)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     parent, cancelled = os.getppid(), threading.Event()
     # Flags for logs may come before the address.
-    channel = grpc.insecure_channel(arguments[-1]) if arguments else None
-    if channel is not None:
-        _end_with_engine(channel, end)
-    provider = Provider(Host(channel), cancelled)
+    address = arguments[-1] if arguments else ""
+    provider = Provider(Host(grpc.insecure_channel(address) if address else None), cancelled)
     server, port = serve(provider, cancelled)
     print(port, flush=True)
-    while not select.select([ended], [], [], _LOOK_SECONDS)[0] and os.getppid() == parent:
-        pass
+    _wait_for_the_end(interrupted, parent, address)
     cancelled.set()
     server.stop(grace=None)
     provider.close()
@@ -42,18 +39,34 @@ def main(arguments: list[str]) -> int:
     os._exit(0)
 
 
-def _end_with_engine(channel: grpc.Channel, end: int) -> None:
-    """Ends when the connection to the engine breaks and it takes no new one."""
-    was_connected = threading.Event()
+def _wait_for_the_end(interrupted: int, parent: int, address: str) -> None:
+    """Waits for an interrupt, or until the engine is gone: its process, or what listens on its address."""
+    line = _connection(address) if address else None
+    while os.getppid() == parent:
+        readable, _, _ = select.select([interrupted, *([line] if line else [])], [], [], _LOOK_SECONDS)
+        if interrupted in readable:
+            return
+        if line in readable and line is not None and not _received(line):
+            # A live engine hangs up on a silent connection too, after minutes, but takes a new one.
+            line.close()
+            line = _connection(address)
+            if line is None:
+                return
 
-    def noted(state: grpc.ChannelConnectivity) -> None:
-        if state is grpc.ChannelConnectivity.READY:
-            was_connected.set()
-        elif state is grpc.ChannelConnectivity.TRANSIENT_FAILURE and was_connected.is_set():
-            with contextlib.suppress(OSError):
-                os.write(end, b"x")
 
-    channel.subscribe(noted, try_to_connect=True)
+def _connection(address: str) -> socket.socket | None:
+    host, _, port = address.rpartition(":")
+    try:
+        return socket.create_connection((host, int(port)), timeout=5)
+    except OSError:
+        return None
+
+
+def _received(line: socket.socket) -> bytes:
+    try:
+        return line.recv(4096)
+    except OSError:
+        return b""
 
 
 if __name__ == "__main__":

@@ -2,16 +2,17 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from rehearsal.doubles.kubernetes.api import Api
 from rehearsal.doubles.kubernetes.errors import ApiError, NotReady, Unreachable
 from rehearsal.doubles.kubernetes.shapes import annotation, is_built_in, name_of, namespace_of
 
 DEFAULT_SECONDS = 600.0
-_POLL_SECONDS = (0.05, 0.1, 0.2, 0.4)
+_POLL_SECONDS = (0.05, 0.1, 0.2)
 # How long a read goes on though the API server does not answer, or refuses as it does while it starts.
 _SILENCE_SECONDS = 60.0
 _SKIPS_DELETE_TOO = frozenset({"Namespace", "Pod", "ReplicationController", "DaemonSet", "Deployment", "StatefulSet", "Job"})
@@ -49,22 +50,29 @@ class Wait:
         return self.read(self.live["apiVersion"], self.live["kind"], name_of(self.live))
 
 
-class Readiness(Protocol):
+class Readiness(ABC):
     """Whether an object is ready."""
 
-    live: dict[str, Any]
+    default_seconds: ClassVar[float] = DEFAULT_SECONDS
+    # The real plugin's words for a wait that is over, and for one that was cancelled.
+    overdue: ClassVar[str] = "'{}' timed out waiting to be Ready"
+    cancelled: ClassVar[str] = 'Resource operation was cancelled for "{}"'
 
+    def __init__(self, wait: Wait) -> None:
+        self.wait = wait
+        self.live = wait.live
+
+    @abstractmethod
     def look(self) -> bool:
         """Reads the cluster; True when the object is ready."""
-        ...
 
     def reasons(self) -> list[str]:
         """What is missing, after the last look."""
-        ...
+        return []
 
     def at_the_end(self) -> bool:
         """Whether what was last seen is good enough when the time is over."""
-        ...
+        return False
 
 
 def timeout_seconds(requested: float, inputs: dict[str, Any], default: float = DEFAULT_SECONDS) -> float:
@@ -87,11 +95,9 @@ def until_ready(readiness: Readiness, seconds: float, cancelled: threading.Event
         looks += 1
         if (ended or time.monotonic() >= deadline) and readiness.at_the_end():
             return readiness.live
-        name = name_of(readiness.live)
-        if ended:
-            raise NotReady(f'Resource operation was cancelled for "{name}"', readiness.live, readiness.reasons())
-        if time.monotonic() >= deadline:
-            raise NotReady(f"'{name}' timed out waiting to be Ready", readiness.live, readiness.reasons())
+        if ended or time.monotonic() >= deadline:
+            message = readiness.cancelled if ended else readiness.overdue
+            raise NotReady(message.format(name_of(readiness.live)), readiness.live, readiness.reasons())
 
 
 def until_gone(wait: Wait, inputs: dict[str, Any], seconds: float) -> None:

@@ -8,12 +8,10 @@ from typing import Any
 import yaml
 
 from rehearsal.doubles.kubernetes.errors import Refusal
+from rehearsal.doubles.kubernetes.manifests import objects
 from rehearsal.doubles.kubernetes.shapes import is_crd
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-# YAML as Kubernetes reads it: a bare `=` is text.
-_ManifestLoader: Any = type("_ManifestLoader", (_Loader,), {})
-_ManifestLoader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node))
 
 
 def is_local(chart: str) -> bool:
@@ -63,11 +61,6 @@ def _read_folder(path: Path) -> tuple[str, list[str]]:
 
 def _is_inside(name: str, inside: list[str]) -> bool:
     return any(entry.startswith(f"{name}/") or (entry.startswith(f"{name}-") and entry.endswith(".tgz")) for entry in inside)
-
-
-def objects(manifest: str) -> list[dict[str, Any]]:
-    """The objects of a rendered manifest."""
-    return [item for item in yaml.load_all(manifest, Loader=_ManifestLoader) if isinstance(item, dict) and item.get("kind")]
 
 
 def crds(render: Callable[[], str]) -> list[dict[str, Any]]:

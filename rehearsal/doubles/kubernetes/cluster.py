@@ -28,7 +28,7 @@ class Cluster:
             self.unreachable = f"failed to parse kubeconfig data in `kubernetes:config:kubeconfig`- {error}"
             return
         try:
-            endpoint = kubeconfig.endpoint(data, settings.context, settings.cluster, settings.namespace)
+            endpoint = kubeconfig.endpoint(data, settings.context, settings.namespace)
         except (Refusal, OSError, ValueError) as error:
             self.unreachable = f"unable to load Kubernetes client configuration from kubeconfig file: {error}"
             return

@@ -26,7 +26,6 @@ class Settings:
 
     kubeconfig: str
     context: str
-    cluster: str
     namespace: str
     flags: frozenset[str]
 
@@ -41,10 +40,11 @@ def settings(variables: Mapping[str, str]) -> Settings:
         raise Refusal("the kubernetes double renders no YAML: renderYamlToDirectory has to be empty")
     if _is_on(variables, "enableServerSideApply", "PULUMI_K8S_ENABLE_SERVER_SIDE_APPLY", "true") is False:
         raise Refusal("the kubernetes double applies server-side alone: enableServerSideApply has to be true")
+    if variables.get(f"{_PREFIX}cluster"):
+        raise Refusal("the kubernetes double takes the cluster of the context: cluster has to be empty")
     return Settings(
         kubeconfig=variables.get(f"{_PREFIX}kubeconfig", ""),
         context=variables.get(f"{_PREFIX}context", ""),
-        cluster=variables.get(f"{_PREFIX}cluster", ""),
         namespace=variables.get(f"{_PREFIX}namespace", ""),
         flags=frozenset(flag for flag, variable in _FLAGS.items() if _is_on(variables, flag, variable, "")),
     )

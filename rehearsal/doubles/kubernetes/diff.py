@@ -1,5 +1,6 @@
 """Differences by field, as the real plugin reports them: a merge patch, read against the old state."""
 
+import re
 from typing import Any, NamedTuple
 
 from rehearsal.doubles.kubernetes.replaces import forces
@@ -7,6 +8,7 @@ from rehearsal.doubles.kubernetes.values import Unknown
 
 Path = tuple[str | int, ...]
 _MISSING = object()
+_STEP = re.compile(r'\["((?:\\"|[^"])*)"\]|\[([^"\]]*)\]|\.?([^.\[]+)')
 # What a value that is not known yet is in a patch: an object that equals nothing.
 _UNKNOWN_IN_PATCH = {"Element": {"V": ""}}
 
@@ -141,22 +143,11 @@ def written(path: Path) -> str:
 def parsed(text: str) -> Path:
     """A path as Pulumi writes it, in steps."""
     steps: list[str | int] = []
-    rest = text
-    while rest:
-        if rest.startswith('["'):
-            end = rest.index('"]')
-            while rest[end - 1] == "\\":
-                end = rest.index('"]', end + 1)
-            steps.append(rest[2:end].replace('\\"', '"'))
-            rest = rest[end + 2 :]
-        elif rest.startswith("["):
-            inside, _, rest = rest[1:].partition("]")
-            steps.append(int(inside) if inside.isdigit() else inside)
+    for quoted, index, plain in _STEP.findall(text):
+        if index:
+            steps.append(int(index) if index.isdigit() else index)
         else:
-            rest = rest.removeprefix(".")
-            end = min((rest.index(mark) for mark in ".[" if mark in rest), default=len(rest))
-            steps.append(rest[:end])
-            rest = rest[end:]
+            steps.append(quoted.replace('\\"', '"') or plain)
     return tuple(steps)
 
 

@@ -1,4 +1,4 @@
-"""Runs the real Helm: values on its standard input, caches of its own, ended with us and by a cancel."""
+"""Runs the real Helm: values on its standard input, ended with us and by a cancel."""
 
 import json
 import os
@@ -22,6 +22,8 @@ ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
 if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
+# Helm asks the API server anew with each run, so what it would keep of the answers is of no use to the next.
+_NO_CACHE = f"{os.devnull}/none"
 _KUBE_LIMITS = ("--qps", "500", "--burst-limit", "1000")
 
 
@@ -33,29 +35,33 @@ class Helm:
     """The Helm binary on the configured cluster."""
 
     def __init__(self, settings: Settings, cancelled: threading.Event) -> None:
-        self._settings = settings
         self._cancelled = cancelled
-        self._folder = tempfile.TemporaryDirectory(prefix="kubernetes-double-")
-        self._connection = self._write_kubeconfig()
-        self._environment = {**os.environ, "HELM_DRIVER": "secret", "KUBECACHEDIR": self._folder.name, "HELM_DEBUG": "false"}
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._connection = self._connection_words(settings)
+        self._environment = {**os.environ, "HELM_DRIVER": "secret", "HELM_DEBUG": "false", "KUBECACHEDIR": _NO_CACHE}
 
     def close(self) -> None:
         """Removes what was written for Helm."""
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
-    def _write_kubeconfig(self) -> tuple[str, ...]:
+    def _connection_words(self, settings: Settings) -> tuple[str, ...]:
         words: list[str] = []
-        given = self._settings.kubeconfig
+        given = settings.kubeconfig
         if given:
             path = Path(given).expanduser() if "\n" not in given and len(given) < 4096 else None
-            if path is None or not path.is_file():
-                path = Path(self._folder.name) / "kubeconfig"
-                path.touch(mode=0o600)
-                path.write_text(given)
-            words += ["--kubeconfig", str(path)]
-        if self._settings.context:
-            words += ["--kube-context", self._settings.context]
+            words += ["--kubeconfig", str(path if path is not None and path.is_file() else self._written(given))]
+        if settings.context:
+            words += ["--kube-context", settings.context]
         return tuple(words)
+
+    def _written(self, kubeconfig: str) -> Path:
+        """A file of ours alone with the text."""
+        self._folder = tempfile.TemporaryDirectory(prefix="kubernetes-double-")
+        path = Path(self._folder.name) / "kubeconfig"
+        path.touch(mode=0o600)
+        path.write_text(kubeconfig)
+        return path
 
     def run(self, words: Sequence[str], values: dict[str, Any] | None = None, *, on_cluster: bool = True) -> str:
         """Runs Helm and returns what it prints; HelmFailed with its message when it ends with an error.

@@ -58,15 +58,15 @@ def active_cluster(data: dict[str, Any], context: str = "", cluster: str = "") -
     return _named(data, "clusters", cluster or entry.get("cluster", ""), "cluster") if entry is not None else None
 
 
-def endpoint(data: dict[str, Any], context: str = "", cluster: str = "", namespace: str = "") -> Endpoint:
+def endpoint(data: dict[str, Any], context: str = "", namespace: str = "") -> Endpoint:
     """The API server of the kubeconfig's context; Refusal where the kubeconfig does not lead to one."""
     name = context or data.get("current-context") or ""
     entry = _named(data, "contexts", name, "context")
     if entry is None:
         raise Refusal(f'context "{name}" does not exist' if name else "invalid configuration: no configuration has been provided")
-    target = active_cluster(data, context, cluster)
+    target = active_cluster(data, context)
     if not target or not target.get("server"):
-        raise Refusal(f'invalid configuration: cluster "{cluster or entry.get("cluster", "")}" has no server')
+        raise Refusal(f'invalid configuration: cluster "{entry.get("cluster", "")}" has no server')
     user = _named(data, "users", entry.get("user", ""), "user") or {}
     for way in ("exec", "auth-provider"):
         if way in user:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from rehearsal.doubles.kubernetes.awaiting import Wait
+from rehearsal.doubles.kubernetes.awaiting import Readiness, Wait
 from rehearsal.doubles.kubernetes.shapes import name_of
 
 # The real plugin gives endpoints that changed so long to settle, before it calls a Service ready.
@@ -14,12 +14,11 @@ def _ingress_of(obj: dict[str, Any]) -> list[Any]:
     return ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
 
 
-class ServiceReadiness:
+class ServiceReadiness(Readiness):
     """Its endpoints settled, none of them pending, and an address where it is a load balancer."""
 
     def __init__(self, wait: Wait) -> None:
-        self._wait = wait
-        self.live = wait.live
+        super().__init__(wait)
         self._events: list[float] = []
         self._seen = ""
         self._settled = False
@@ -30,14 +29,14 @@ class ServiceReadiness:
         self._settled = True
 
     def look(self) -> bool:
-        self.live = self._wait.read_live() or self.live
+        self.live = self.wait.read_live() or self.live
         if not self._needs_pods():
             return self._has_address()
         self._look_at_endpoints()
         return self._has_address() and self._is_settled() and not self._pending
 
     def _look_at_endpoints(self) -> None:
-        endpoints = self._wait.read("v1", "Endpoints", name_of(self.live))
+        endpoints = self.wait.read("v1", "Endpoints", name_of(self.live))
         if endpoints is None:
             return
         if endpoints["metadata"]["resourceVersion"] != self._seen:
@@ -77,16 +76,15 @@ class ServiceReadiness:
         return messages
 
 
-class IngressReadiness:
+class IngressReadiness(Readiness):
     """An address, and endpoints behind each of its backends."""
 
     def __init__(self, wait: Wait) -> None:
-        self._wait = wait
-        self.live = wait.live
+        super().__init__(wait)
         self._without_endpoints: list[str] = []
 
     def look(self) -> bool:
-        self.live = self._wait.read_live() or self.live
+        self.live = self.wait.read_live() or self.live
         self._without_endpoints = [name for name in self._backends() if not self._leads_somewhere(name)]
         return bool(_ingress_of(self.live)) and not self._without_endpoints
 
@@ -97,13 +95,10 @@ class IngressReadiness:
         return sorted({name for name in names if name})
 
     def _leads_somewhere(self, name: str) -> bool:
-        if self._wait.read("v1", "Endpoints", name) is not None:
+        if self.wait.read("v1", "Endpoints", name) is not None:
             return True
-        service = self._wait.read("v1", "Service", name)
+        service = self.wait.read("v1", "Service", name)
         return service is not None and service["spec"].get("type") == "ExternalName"
-
-    def at_the_end(self) -> bool:
-        return False
 
     def reasons(self) -> list[str]:
         messages = [f'No matching service found for ingress rule: "{name}"' for name in self._without_endpoints]

@@ -133,7 +133,7 @@ class Objects:
             raise NotReady(str(error), live) from None
         if readiness is None:
             return live
-        ready = until_ready(readiness, timeout_seconds(call.timeout, inputs), self._cancelled)
+        ready = until_ready(readiness, timeout_seconds(call.timeout, inputs, readiness.default_seconds), self._cancelled)
         self._host.status("", call.urn)
         return ready
 

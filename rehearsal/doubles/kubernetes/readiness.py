@@ -36,26 +36,25 @@ _JSON_PATH = re.compile(r"jsonpath=\{?(\.[A-Za-z0-9_.-]+)\}?(?:=(.+))?")
 _READ_KINDS = frozenset({"DaemonSet", "Deployment", "StatefulSet", "Job", "Pod", "Service", "Ingress"})
 
 
-class _Expression:
+class _Expression(Readiness):
     """Readiness by annotation: conditions and fields of the object."""
 
+    overdue = "timed out waiting for the condition"
+    cancelled = "context canceled"
+
     def __init__(self, wait: Wait, expressions: list[str]) -> None:
-        self._wait = wait
+        super().__init__(wait)
         self._expressions = expressions
-        self.live = wait.live
         for expression in expressions:
             if not expression.startswith("condition=") and not _JSON_PATH.fullmatch(expression):
                 raise Refusal(f'expected a "jsonpath=" or "condition=" prefix, got "{expression}"')
 
     def look(self) -> bool:
-        self.live = self._wait.read_live() or self.live
+        self.live = self.wait.read_live() or self.live
         return not self.reasons()
 
     def reasons(self) -> list[str]:
         return [f"Waiting for {expression}" for expression in self._expressions if not self._holds(expression)]
-
-    def at_the_end(self) -> bool:
-        return False
 
     def _holds(self, expression: str) -> bool:
         if expression.startswith("condition="):
@@ -78,7 +77,11 @@ def readiness_of(wait: Wait, inputs: dict[str, Any]) -> Readiness | None:
         return None
     text = annotation(wait.live, _WAIT_FOR)
     if text:
-        expressions = json.loads(text) if text.startswith("[") else [text]
+        try:
+            several = json.loads(text)
+        except ValueError:
+            several = text
+        expressions = several if isinstance(several, list) else [text]
         if not expressions:
             raise Refusal("at least one condition must be specified")
         return _Expression(wait, expressions)

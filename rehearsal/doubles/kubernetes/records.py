@@ -6,9 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rehearsal.doubles.kubernetes import charts
 from rehearsal.doubles.kubernetes.api import METADATA_ONLY, Api
-from rehearsal.doubles.kubernetes.shapes import group_of, name_of, namespace_of
+from rehearsal.doubles.kubernetes.manifests import resource_names
 
 
 @dataclass(frozen=True)
@@ -64,15 +63,5 @@ def last(api: Api, namespace: str, name: str) -> Record | None:
         version=chart["version"],
         app_version=chart.get("appVersion", ""),
         config=data.get("config") or {},
-        resource_names=_resource_names(data.get("manifest") or ""),
+        resource_names=resource_names(data.get("manifest") or ""),
     )
-
-
-def _resource_names(manifest: str) -> dict[str, list[str]]:
-    """The manifest's objects by kind and group: with their namespace where the manifest names one."""
-    names: dict[str, set[str]] = {}
-    for item in charts.objects(manifest):
-        kind = f"{item['kind']}.{group_of(item)}" if group_of(item) else item["kind"]
-        full = "/".join(part for part in (namespace_of(item), name_of(item)) if part)
-        names.setdefault(f"{kind}/{item['apiVersion']}", set()).add(full)
-    return {key: sorted(values) for key, values in sorted(names.items())}

@@ -197,7 +197,7 @@ def _typed(values: dict[str, Any]) -> dict[str, Any]:
                 release[name] = dict(field.default) if isinstance(field.default, dict) else field.default
             continue
         if not field.accepts(value):
-            kind = type(value).__name__
+            kind = {"str": "string", "dict": "map", "list": "slice"}.get(type(value).__name__, type(value).__name__)
             raise Refusal(
                 f"decoding failure: 1 error(s) decoding:\n\n* '{name}' expected type '{field.word}', got unconvertible type '{kind}', "
                 f"value: '{value}'"

@@ -1,32 +1,28 @@
 """Readiness of volumes and their claims, of quotas, and of tokens."""
 
+from abc import abstractmethod
 from typing import Any
 
-from rehearsal.doubles.kubernetes.awaiting import Wait
+from rehearsal.doubles.kubernetes.awaiting import Readiness, Wait
 
 
-class _Field:
+class _Field(Readiness):
     """Readiness that the object's own fields tell."""
 
-    def __init__(self, wait: Wait) -> None:
-        self.wait = wait
-        self.live = wait.live
+    default_seconds = 300.0
+    overdue = "Timeout occurred polling for '{}'"
+    cancelled = "Resource operation was cancelled for '{}'"
 
     def look(self) -> bool:
         self.live = self.wait.read_live() or self.live
         return self.holds()
 
+    @abstractmethod
     def holds(self) -> bool:
-        raise NotImplementedError
+        """Whether they do."""
 
     def phase(self) -> str:
         return (self.live.get("status") or {}).get("phase", "")
-
-    def at_the_end(self) -> bool:
-        return False
-
-    def reasons(self) -> list[str]:
-        return []
 
 
 class VolumeReadiness(_Field):
@@ -59,6 +55,8 @@ class ClaimReadiness(_Field):
 class QuotaReadiness(_Field):
     """Its hard limits taken over by the controller."""
 
+    default_seconds = 60.0
+
     def holds(self) -> bool:
         hard = (self.live.get("spec") or {}).get("hard")
         return hard is not None and hard == (self.live.get("status") or {}).get("hard")
@@ -66,6 +64,8 @@ class QuotaReadiness(_Field):
 
 class TokenReadiness(_Field):
     """A service account's token, once the controller has filled it in."""
+
+    default_seconds = 5.0
 
     def holds(self) -> bool:
         return bool(self.live.get("data"))

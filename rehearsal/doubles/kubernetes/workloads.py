@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from rehearsal.doubles.kubernetes.awaiting import Wait
+from rehearsal.doubles.kubernetes.awaiting import Readiness, Wait
 from rehearsal.doubles.kubernetes.errors import NotReady
 from rehearsal.doubles.kubernetes.shapes import annotation, name_of, namespace_of
 
@@ -27,16 +27,12 @@ def _is_owned_by(obj: dict[str, Any], owner: dict[str, Any]) -> bool:
     return any(reference.get("uid") == uid for reference in obj["metadata"].get("ownerReferences") or [])
 
 
-class _Workload:
+class _Workload(Readiness):
     """What the kinds have in common."""
 
     def __init__(self, wait: Wait) -> None:
-        self.wait = wait
-        self.live = wait.live
+        super().__init__(wait)
         self._said = ""
-
-    def at_the_end(self) -> bool:
-        return False
 
     def say(self, message: str) -> None:
         if message != self._said:
@@ -158,6 +154,8 @@ class StatefulSetReadiness(_Workload):
 class DaemonSetReadiness(_Workload):
     """A pod of the new revision, available, on each node it is wanted on."""
 
+    overdue = cancelled = "timed out waiting for the condition"
+
     def look(self) -> bool:
         if not self.refresh():
             return False
@@ -170,9 +168,6 @@ class DaemonSetReadiness(_Workload):
             self.say(f"Available: {min(counts)}/{wanted}")
             return False
         return True
-
-    def reasons(self) -> list[str]:
-        return []
 
 
 class JobReadiness(_Workload):

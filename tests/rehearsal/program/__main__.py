@@ -86,5 +86,14 @@ web = Deployment(
     },
     opts=second.after(secret, claim),
 )
+match config.get("mistake"):
+    case "name":
+        ConfigMap("wrong", metadata={"name": "Not_A_Name", "namespace": place}, opts=second.after(second.namespace))
+    case "settings":
+        from components.errors import ConfigurationError
+
+        raise ConfigurationError(["first.key is 1: at least 2", "second.key is not a key"])
+    case "bug":
+        raise KeyError("nothing of that name")
 pulumi.export("greeting", config.get("greeting"))
 pulumi.export("password", config.require_secret("password"))

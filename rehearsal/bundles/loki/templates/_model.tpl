@@ -65,6 +65,7 @@ single-binary: {section: singleBinary, kind: StatefulSet, target: all, name: {{ 
 {{- include "lib.refuse" (list (or $v.lokiCanary.enabled $v.test.enabled) "lokiCanary.enabled or test.enabled: the bundle has neither") }}
 {{- include "lib.refuse" (list $v.sidecar.rules.enabled "sidecar.rules.enabled: the bundle has no sidecar") }}
 {{- include "lib.refuse" (list (ne $v.loki.storage.type "azure") "loki.storage.type: the bundle knows azure alone") }}
+{{- include "lib.refuse" (list $v.loki.storage.use_thanos_objstore "loki.storage.use_thanos_objstore: the bundle knows Loki's own clients alone") }}
 {{- include "lib.refuse" (list (gt $scalable 0) "replicas of write, read or backend beside another mode") }}
 {{- include "lib.refuse" (list (and (gt (int $v.singleBinary.replicas) 0) (gt $parts 0)) "replicas of both the monolith and the parts") }}
 {{- if eq $v.deploymentMode "Distributed" }}

@@ -40,7 +40,13 @@ distributor:
     grpc-distributor-otlp: 4317:grpc-otlp
     {{- end }}
   discovery: {http-metrics: 3200:http-metrics}
-  container: {otlp-http: 4318, grpc-otlp: 4317}
+  container:
+    {{- if $otlp.http.enabled }}
+    otlp-http: 4318
+    {{- end }}
+    {{- if $otlp.grpc.enabled }}
+    grpc-otlp: 4317
+    {{- end }}
 ingester: {section: ingester, ports: &ingester {http-metrics: 3200:http-metrics, grpc: 9095:grpc}, discovery: *ingester, container: {grpc: 9095}}
 {{- if .Values.metricsGenerator.enabled }}
 metrics-generator:

@@ -44,7 +44,7 @@ workloads:
         - -config.file=/conf/tempo.yaml
         - -mem-ballast-size-mbs={{ $v.tempo.memBallastSizeMbs }}
         {{- range $flag, $value := $v.tempo.extraArgs }}
-        - -{{ $flag }}={{ $value }}
+        - -{{ $flag }}{{ with $value }}={{ . }}{{ end }}
         {{- end }}
         env: {{ toJson $v.tempo.extraEnv }}
         resources: {{ toJson $v.tempo.resources }}

@@ -1,0 +1,1 @@
+"""Modules of the small program, under the name that the real one's have."""

@@ -1,0 +1,159 @@
+"""The whole stack on a real API server, by the commands a user gives: up, again, change, variants, destroy."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.charts import ROOT
+from rehearsal.control_plane import ControlPlane
+from tests.stacks import VARIANTS
+
+pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
+
+OURS = {
+    *("prometheus", "cert-manager", "istio-system", "istio-ingress", "azurite", "tempo", "loki"),
+    *("opentelemetry-operator", "observability", "alloy", "grafana", "sample"),
+}
+KEPT = ("cert-manager.io", "istio.io", "monitoring.coreos.com", "monitoring.grafana.com", "opentelemetry.io")
+"""Groups whose definitions stay after destroy, as docs/operations.md says."""
+
+
+class Home:
+    """One rehearsal directory with its own control plane, and the commands given in it."""
+
+    def __init__(self, directory: Path, plane: ControlPlane) -> None:
+        self.directory = directory
+        self.api = plane.api
+
+    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "rehearsal", command, "--directory", str(self.directory), "--offline", *arguments]
+        return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+
+    def done(self, command: str, *arguments: str) -> str:
+        """What a command printed; it must have ended well."""
+        result = self.run(command, *arguments)
+        assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
+        return result.stdout + result.stderr
+
+    def names(self, path: str) -> set[str]:
+        return {item["metadata"]["name"] for item in self.api.request("GET", path)["items"]}
+
+    def state(self) -> str:
+        (file,) = self.directory.glob("state/**/stacks/**/local.json")
+        return file.read_text()
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    # inside the project, as a user's own is: paths in state are relative to it
+    directory = ROOT / f".rehearsal-test-{os.getpid()}"
+    plane = ControlPlane.start(directory, 0.5, die_with_parent=True)
+    try:
+        yield Home(directory, plane)
+    finally:
+        plane.stop(remove=True)
+        shutil.rmtree(directory)
+
+
+def changes(config: dict[str, Any]) -> list[str]:
+    return [part for key, value in config.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+
+
+def last_line(output: str, command: str) -> str:
+    (line,) = [line for line in output.splitlines() if line.startswith(f"{command}: ")]
+    return line
+
+
+def test_one_command_brings_the_whole_stack_up(home: Home) -> None:
+    output = home.done("up")
+    assert " create" in last_line(output, "up")
+    assert home.names("/api/v1/namespaces") >= OURS
+    for kind in ("deployments", "statefulsets", "daemonsets"):
+        for item in home.api.request("GET", f"/apis/apps/v1/{kind}")["items"]:
+            status = item["status"]
+            wanted = status["desiredNumberScheduled"] if kind == "daemonsets" else item["spec"]["replicas"]
+            ready = status.get("numberReady" if kind == "daemonsets" else "readyReplicas", 0)
+            assert ready == wanted > 0, item["metadata"]["name"]
+
+
+def test_the_closing_table_says_what_stood_in_for_what(home: Home) -> None:
+    output = home.done("up")
+    for said in ("double", "bundle", "placeholder.invalid/rolldice", "otel-collector", "simulated", "values set"):
+        assert said in output, said
+    for layer in ("definitions", "certificates", "mesh", "metrics", "storage", "traces", "logs", "pipeline", "shipping", "views", "sample"):
+        assert layer in output, layer
+    for key in ("grafanaUrl", "otlpGrpcEndpoint", "otlpHttpEndpoint", "sampleUrl", "chartVersions"):
+        assert key in output, key
+
+
+def test_a_second_up_changes_nothing(home: Home) -> None:
+    assert "no change" in last_line(home.done("up"), "up")
+
+
+def test_a_preview_of_nothing_new_is_empty(home: Home) -> None:
+    assert "no change" in last_line(home.done("preview"), "preview")
+
+
+def test_a_refresh_finds_what_was_made(home: Home) -> None:
+    home.done("refresh")
+    assert "no change" in last_line(home.done("up"), "up")
+
+
+def test_state_holds_neither_paths_of_this_machine_nor_secrets(home: Home) -> None:
+    state = home.state()
+    assert len(state) > 10_000
+    assert str(ROOT) not in state
+    assert "local-only" not in state  # the admin password
+    assert "Eby8vdM02xNOcqFlqUwJ" not in state  # the account key
+
+
+def test_one_changed_setting_updates_one_release(home: Home) -> None:
+    change = changes({"loki": {"retentionDays": 5}})
+    preview = home.done("preview", *change)
+    assert "1 update" in last_line(preview, "preview")
+    assert "1 update" in last_line(home.done("up", *change), "up")
+    config = yaml.safe_load(home.api.request("GET", "/api/v1/namespaces/loki/configmaps/loki")["data"]["config.yaml"])
+    assert config["limits_config"]["retention_period"] == "120h"
+
+
+@pytest.mark.parametrize("variant", [v for v in VARIANTS if v != "local"])
+def test_each_variant_replaces_the_one_before_and_is_then_stable(home: Home, variant: str) -> None:
+    change = changes(VARIANTS[variant])
+    home.done("up", *change)
+    assert "no change" in last_line(home.done("up", *change), "up")
+
+
+def test_destroy_leaves_nothing_but_definitions(home: Home) -> None:
+    home.done("destroy")
+    assert not home.names("/api/v1/namespaces") & OURS
+    for kind in ("validatingwebhookconfigurations", "mutatingwebhookconfigurations"):
+        assert home.names(f"/apis/admissionregistration.k8s.io/v1/{kind}") == set()
+    for kind in ("clusterroles", "clusterrolebindings"):
+        left = {n for n in home.names(f"/apis/rbac.authorization.k8s.io/v1/{kind}") if not n.startswith("system:")}
+        assert left <= {"admin", "cluster-admin", "edit", "view"}
+    definitions = home.names("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+    assert definitions
+    assert [d for d in definitions if not d.endswith(KEPT)] == []
+
+
+def test_a_stack_goes_to_the_cluster_that_kubectl_uses(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make up CLUSTER=current`, with another run's API server as the user's cluster, and kept definitions already there."""
+    monkeypatch.setenv("KUBECONFIG", str(home.directory / "kubeconfig"))
+    other = Home.__new__(Home)
+    other.directory, other.api = tmp_path / "elsewhere", home.api
+    output = other.done("up", "--cluster", "current")
+    assert home.names("/api/v1/namespaces") >= OURS
+    assert "control plane" not in output.split("┏")[0]
+    assert not (other.directory / "control-plane").exists()
+    other.done("destroy", "--cluster", "current")
+    assert not home.names("/api/v1/namespaces") & OURS
