@@ -1,9 +1,12 @@
 # Every target sets up what it needs: a virtual environment first, the rehearsal's tools when they are wanted.
 #   make up        the whole stack on a rehearsal cluster     make preview   what `up` would do
 #   make destroy   remove the stack, keep the cluster         make down      stop the rehearsal cluster, remove its data
+#   make login     where the state of STACK is kept: BACKEND=azblob://… SECRETS=azurekeyvault://…, or BACKEND=https://api.pulumi.com
+#   make preflight what the cluster of STACK lacks, or has in the way
 #   make test      all tests                                  make check     ruff and pyright
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
-#            SET='istio={mode: ambient}' (try a change out)  TIMELINE=file.svg  POD_START=seconds
+#            SET='istio={mode: ambient}' (try a change out)  CONTEXT=name (of the kubeconfig, for preflight)
+#            TIMELINE=file.svg  POD_START=seconds
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -17,7 +20,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight test check bench sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -37,6 +40,12 @@ preview refresh destroy: $(VENV)/.ready
 
 down status tools: $(VENV)/.ready
 	@$(RUN) $@
+
+login: $(VENV)/.ready
+	@$(PY) -m operations.login --stack $(STACK) --backend '$(BACKEND)' $(if $(SECRETS),--secrets '$(SECRETS)')
+
+preflight: $(VENV)/.ready
+	@$(PY) -m components.preflight --stack $(STACK) $(if $(CONTEXT),--context '$(CONTEXT)')
 
 test: $(VENV)/.ready
 	@$(RUN) tools

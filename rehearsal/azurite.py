@@ -2,6 +2,8 @@
 
 import contextlib
 import http.client
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -24,11 +26,23 @@ class Azurite:
         self.port = port
 
     @classmethod
-    def start(cls, directory: Path, *, in_memory: bool = True, die_with_parent: bool = False) -> "Azurite":
-        """Starts Azurite with its log, and its blobs unless they stay in memory, in the directory; returns when it answers."""
+    def start(
+        cls,
+        directory: Path,
+        *,
+        in_memory: bool = True,
+        die_with_parent: bool = False,
+        accounts: Mapping[str, Sequence[str]] | None = None,
+    ) -> "Azurite":
+        """Starts Azurite with its log, and its blobs unless they stay in memory, in the directory; returns when it answers.
+
+        `accounts` are served beside its own: names, each with one or two keys in base64. Azurite learns of no account later.
+        """
         found = tools.ensure("node", "azurite")
         directory.mkdir(parents=True, exist_ok=True)
         log = directory / "azurite.log"
+        served = {ACCOUNT: (KEY,), **(accounts or {})}
+        environment = {**os.environ, "AZURITE_ACCOUNTS": ";".join(":".join([name, *keys]) for name, keys in served.items())}
         for _ in range(_ATTEMPTS):
             [port] = processes.free_ports(1)
             command = [
@@ -37,7 +51,7 @@ class Azurite:
                 *("--skipApiVersionCheck", "--loose", "--silent", "--disableTelemetry"),
                 *(["--inMemoryPersistence"] if in_memory else ["--location", directory]),
             ]
-            azurite = cls(processes.start(command, log, die_with_parent=die_with_parent, cwd=directory), port)
+            azurite = cls(processes.start(command, log, die_with_parent=die_with_parent, env=environment, cwd=directory), port)
             processes.wait_until(
                 lambda azurite=azurite: azurite._answers() or not azurite._process.is_running(), _READY_SECONDS, every=0.05
             )
@@ -50,9 +64,14 @@ class Azurite:
         raise RehearsalError(f"Azurite does not start: {processes.last_line(log)} (log: {log})")
 
     @property
+    def address(self) -> str:
+        """Where it is, for whatever account."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def endpoint(self) -> str:
-        """The blob endpoint, without a slash at its end."""
-        return f"http://127.0.0.1:{self.port}/{ACCOUNT}"
+        """The blob endpoint of its own account, without a slash at its end."""
+        return f"{self.address}/{ACCOUNT}"
 
     @property
     def connection_string(self) -> str:

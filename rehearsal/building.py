@@ -53,7 +53,7 @@ def _is_whole(tool: Tool, folder: Path) -> bool:
 
 def _build(tool: Tool, into: Path, place: str) -> None:
     go = _go(tool)
-    flags = f"-s -w -X {tool.version_variable}=v{tool.version}" if tool.version_variable else "-s -w"
+    flags = f"-s -w -X {tool.version_variable}={tool.version_prefix}{tool.version}" if tool.version_variable else "-s -w"
     # With a slash at its end the output is a folder, for several programs at once.
     output = f"{into}/" if len(tool.binaries) > 1 else str(into / tool.name)
     # The toolchain is the one we chose: go.mod may not fetch another.

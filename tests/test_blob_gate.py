@@ -87,7 +87,7 @@ class Azure:
                     return self._answer(401, json.dumps({"error": "invalid_client", "error_description": text}).encode())
                 return self._answer(200, json.dumps({"access_token": TOKEN, "expires_in": 3599}).encode())
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:
                 """Keeps the test's output clean."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -101,6 +101,7 @@ def test_what_is_in_the_cache_is_taken(fake: Fake):
         ("etcd", "etcd Version: 3.7.4\nGit SHA: 1.2.3"),
         ("kube-apiserver", "Kubernetes v1.36.0"),
         ("kwok", "kwok version v0.8.1 go1.26.8 (linux/amd64)"),
+        ("loki", "loki, version 3.7.9 (branch: , revision: unknown)\n  go version:       go1.26.8"),
         ("node", "v20.0.0"),
     ],
 )
@@ -121,6 +122,8 @@ def test_a_program_on_path_whose_version_serves_is_taken_and_named(fake: Fake, n
         ("kube-apiserver", "Kubernetes v1.35.9"),
         ("kube-apiserver", "Kubernetes v1.37.0"),
         ("kwok", "kwok version v0.7.0"),
+        ("loki", "loki, version 3.6.11 (branch: HEAD, revision: 0d3)"),
+        ("loki", "loki, version  (branch: , revision: unknown)\n  go version:       go1.26.8"),
         ("node", "v18.20.1"),
         ("etcd", "no version at all"),
     ],
@@ -162,6 +165,19 @@ def test_missing_tools_are_built_once_with_progress(fake_go: Fake, tmp_path: Pat
 
     tools.ensure("etcd", "kube-controller-manager")
     assert [call.split()[-1] for call in calls(tmp_path)] == ["go.etcd.io/etcd/server/v3", "k8s.io/kubernetes/cmd/kube-scheduler"]
+
+
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("helm", "helm.sh/helm/v3/internal/version.version=v3.22.0"),
+        ("loki", "github.com/grafana/loki/v3/pkg/util/build.Version=3.7.8"),
+    ],
+)
+def test_a_program_is_told_its_version_as_it_says_it(fake_go: Fake, tmp_path: Path, name: str, flag: str):
+    fake_go()
+    tools.ensure(name)
+    assert f"-s -w -X {flag} -o" in calls(tmp_path)[0]
 
 
 def test_a_long_build_says_how_far_it_is(fake_go: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

@@ -1,6 +1,6 @@
 """Blob containers, really made and removed in Azurite.
 
-An account that Azurite was started with (`keys.azurite_accounts`) is served under its own name and keys. Any other one lives in Azurite's
+An account that Azurite was started with, and with its keys (keys), is served under its own name and keys. Any other one lives in Azurite's
 own account: its containers then carry the account's name before their own, and both its keys are that account's key.
 """
 

@@ -1,0 +1,1 @@
+"""What is done around the program, once per environment, and no part of it."""
