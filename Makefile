@@ -6,7 +6,7 @@
 #   make test      all tests                                  make check     ruff and pyright
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
 #            SET='istio={mode: ambient}' (try a change out)  CONTEXT=name (of the kubeconfig, for preflight)
-#            TIMELINE=file.svg  POD_START=seconds
+#            TIMELINE=file.svg  POD_START=seconds  DATA=remove (destroy also takes what is protected because it holds data)
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -36,7 +36,7 @@ up: $(VENV)/.ready
 	@$(RUN) up $(ARGUMENTS) $(if $(TIMELINE),--timeline $(TIMELINE)) $(if $(POD_START),--pod-start $(POD_START))
 
 preview refresh destroy: $(VENV)/.ready
-	@$(RUN) $@ $(ARGUMENTS)
+	@$(RUN) $@ $(ARGUMENTS)$(if $(filter remove,$(DATA)), --with-data)
 
 down status tools: $(VENV)/.ready
 	@$(RUN) $@

@@ -22,7 +22,7 @@ class Azurite:
     """A running Azurite; leaving it as a context manager stops it."""
 
     def __init__(self, process: Process, port: int) -> None:
-        self._process = process
+        self.process = process
         self.port = port
 
     @classmethod
@@ -52,12 +52,10 @@ class Azurite:
                 *(["--inMemoryPersistence"] if in_memory else ["--location", directory]),
             ]
             azurite = cls(processes.start(command, log, die_with_parent=die_with_parent, env=environment, cwd=directory), port)
-            processes.wait_until(
-                lambda azurite=azurite: azurite._answers() or not azurite._process.is_running(), _READY_SECONDS, every=0.05
-            )
-            if azurite._process.is_running() and azurite._answers():
+            processes.wait_until(lambda azurite=azurite: azurite._answers() or not azurite.process.is_running(), _READY_SECONDS, every=0.05)
+            if azurite.process.is_running() and azurite._answers():
                 return azurite
-            azurite._process.stop()
+            azurite.process.stop()
             # Another program may have taken the port between our look and Azurite's bind: only then once more.
             if processes.port_is_free(port):
                 break
@@ -81,11 +79,15 @@ class Azurite:
     @property
     def pid(self) -> int:
         """Its process id."""
-        return self._process.pid
+        return self.process.pid
+
+    def serves(self) -> bool:
+        """Whether it runs and answers."""
+        return self.process.is_running() and self._answers()
 
     def stop(self) -> None:
         """Ends it and waits until its port is free; nothing if it has ended."""
-        self._process.stop()
+        self.process.stop()
         processes.wait_for_free_ports([self.port])
 
     def __enter__(self) -> "Azurite":

@@ -6,16 +6,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from rehearsal import console, probe, report, run_lock, stack_files, surroundings, timeline, tools
+from rehearsal import console, kept_azurite, probe, report, run_lock, stack_files, surroundings, timeline, tools
 from rehearsal.control_plane import ControlPlane
 from rehearsal.engine import Outcome, require_disk
 from rehearsal.errors import RehearsalError
+from rehearsal.events import PROVIDERS
 from rehearsal.processes import remove
 from rehearsal.session import OWN_CLUSTER, BadSettings, Options, Session, prepare
 
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set", type=_change, action="append", default=[], metavar="KEY=VALUE",
         help="another value (YAML) for a configuration key than the stack file gives it, to try a change out",
     )  # fmt: skip
+    parser.add_argument("--with-data", action="store_true", help="destroy: also what is protected because it holds data")
     parser.add_argument("--offline", action="store_true", help="ask nothing outside this machine: stand-ins for what is not here")
     return parser
 
@@ -147,13 +149,28 @@ def _destroy(options: Options, chosen: argparse.Namespace) -> int:
         if not session.engine.state_file.exists():
             console.note(f"nothing to destroy: stack {options.stack} is not on {session.cluster.context}")
             return 0
+        if chosen.with_data:
+            session.engine.release()
         with session.unfinished():
             outcome = session.engine.destroy()
         session.settle(outcome)
         _say_result(outcome)
-        if outcome.succeeded:
+        kept = session.engine.protected()
+        if outcome.succeeded and kept:
+            _say_kept(options, kept)
+        elif outcome.succeeded:
             session.engine.forget()
         return 0 if outcome.succeeded else FAILED
+
+
+def _say_kept(options: Options, kept: Sequence[Mapping[str, Any]]) -> None:
+    things = [resource for resource in kept if resource.get("custom") and not resource["type"].startswith(PROVIDERS)]
+    named = ", ".join(f"{resource['type'].rpartition(':')[2]} {resource.get('id', '').rpartition('/')[2]}" for resource in things)
+    console.note(f"kept, as it is protected and holds data: {named}; the next up finds it")
+    console.note(
+        f"to remove it with its data, on purpose: make destroy STACK={options.stack} REHEARSE=1 DATA=remove "
+        "(in Azure itself: docs/operations.md, What `destroy` keeps)"
+    )
 
 
 def _down(options: Options, chosen: argparse.Namespace) -> int:
@@ -164,6 +181,7 @@ def _down(options: Options, chosen: argparse.Namespace) -> int:
     with run_lock.held(directory):
         with console.step("stop the control plane", quiet_for=0.5):
             ControlPlane(directory).stop(remove=True)
+            kept_azurite.stop(directory)
         others = [state for state in sorted((directory / "state").glob("*")) if not (state / OWN_CLUSTER).exists()]
         for state in (directory / "state").glob("*"):
             if state not in others:

@@ -71,7 +71,7 @@ class Engine:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.root = root
-        self.state = directory / "state" / cluster_key
+        self.state = state_folder(directory, cluster_key)
         self._directory = directory
         self._stack = stack
         self._config = config
@@ -87,7 +87,7 @@ class Engine:
     @property
     def state_file(self) -> Path:
         """Where the backend keeps this stack."""
-        return self.state / ".pulumi" / "stacks" / stack_files.project_name(self.root) / f"{self._stack}.json"
+        return state_file(self.state, stack_files.project_name(self.root), self._stack)
 
     def up(self, refresh: bool = False) -> Outcome:
         """Brings the stack up; with `refresh` it asks the cluster first what is really there."""
@@ -102,8 +102,22 @@ class Engine:
         return self._run("refresh", lambda stack, **common: stack.refresh(parallel=_PARALLEL, **common))
 
     def destroy(self) -> Outcome:
-        """Removes every resource of the stack."""
-        return self._run("destroy", lambda stack, **common: stack.destroy(parallel=_PARALLEL, **common), self._resources_by_layer())
+        """Removes the resources of the stack; those that are protected stay, and with them the stack."""
+        keep = bool(self.protected())
+        call = lambda stack, **common: stack.destroy(parallel=_PARALLEL, exclude_protected=keep, **common)  # noqa: E731
+        return self._run("destroy", call, self._resources_by_layer())
+
+    def protected(self) -> list[dict[str, Any]]:
+        """The resources that `destroy` keeps."""
+        return [resource for resource in self.checkpoint().get("resources") or [] if resource.get("protect")]
+
+    def release(self) -> None:
+        """Takes the protection from everything, so that the next `destroy` removes it, with the data in it."""
+        deployment = self.export()
+        for resource in deployment.get("resources") or []:
+            resource.pop("protect", None)
+            resource.pop("retainOnDelete", None)
+        self.import_deployment(deployment)
 
     def checkpoint(self) -> dict[str, Any]:
         """The state as the backend wrote it last, secrets encrypted; empty where there is none. Read without starting the engine."""
@@ -150,7 +164,7 @@ class Engine:
         return Counter(
             layer_of(resource["urn"], parents)
             for resource in resources
-            if resource.get("custom") and not resource["type"].startswith(PROVIDERS)
+            if resource.get("custom") and not resource["type"].startswith(PROVIDERS) and not resource.get("protect")
         )
 
     def _workspace(self, program: Callable[[], None] | None = None) -> LocalWorkspace:
@@ -202,6 +216,16 @@ class Engine:
             configuration_errors=program.configuration_errors,
             warnings=[diagnostic.message for diagnostic in recorder.diagnostics if diagnostic.severity == "warning"],
         )
+
+
+def state_folder(directory: Path, cluster_key: str) -> Path:
+    """Where the states of the stacks on one cluster are kept."""
+    return directory / "state" / cluster_key
+
+
+def state_file(folder: Path, project: str, stack: str) -> Path:
+    """Where the backend keeps a stack."""
+    return folder / ".pulumi" / "stacks" / project / f"{stack}.json"
 
 
 class _Workspace(LocalWorkspace):

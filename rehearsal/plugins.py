@@ -1,4 +1,7 @@
-"""Decides which kubernetes plugin a run uses: the real one where there is one, else the double, which says so."""
+"""Decides which plugins a run uses: for Kubernetes the real one where there is one, else the double, which says so; for Azure the double.
+
+A rehearsal never asks the real Azure plugin, installed or not: it would make, change and pay for what it was only told to try.
+"""
 
 import os
 import platform
@@ -16,6 +19,8 @@ from rehearsal import console, tools
 
 PROGRAM = "pulumi-resource-kubernetes"
 DOUBLE = "rehearsal.doubles.kubernetes"
+AZURE_PROGRAM = "pulumi-resource-azure-native"
+AZURE_DOUBLE = "rehearsal.doubles.azure_native"
 _DOWNLOAD_SECONDS = 120
 
 
@@ -58,20 +63,31 @@ def choose(directory: Path, answering: Set[str]) -> Plugin:
     return _double(directory)
 
 
+def azure_double(directory: Path, environment: Mapping[str, str]) -> Plugin:
+    """The plugin that stands in for Azure's, told by its environment what there is."""
+    folder = _wrapper(directory, AZURE_PROGRAM, AZURE_DOUBLE)
+    return Plugin(folder, True, f"double (stands in for the real plugin {version('pulumi_azure_native')})", environment)
+
+
 def _double(directory: Path) -> Plugin:
+    environment = {"REHEARSAL_HELM": str(tools.ensure("helm")["helm"])}
+    return Plugin(_wrapper(directory, PROGRAM, DOUBLE), True, f"double (stands in for the real plugin {wanted_version()})", environment)
+
+
+def _wrapper(directory: Path, program: str, double: str) -> Path:
+    """The folder in which a program of the plugin's name starts the double."""
     folder = directory.absolute() / "bin"
     folder.mkdir(parents=True, exist_ok=True)
-    wrapper = folder / PROGRAM
+    wrapper = folder / program
     partial = wrapper.with_suffix(".new")
     # -P keeps the program's folder, where the engine starts plugins, out of the double's imports.
     partial.write_text(
-        f"#!/bin/sh\n# {DOUBLE}: stands in for the real plugin\n"
-        f'PYTHONPATH={shlex.quote(str(tools.ROOT))}${{PYTHONPATH:+":$PYTHONPATH"}} exec {shlex.quote(sys.executable)} -P -m {DOUBLE} "$@"\n'
+        f"#!/bin/sh\n# {double}: stands in for the real plugin\n"
+        f'PYTHONPATH={shlex.quote(str(tools.ROOT))}${{PYTHONPATH:+":$PYTHONPATH"}} exec {shlex.quote(sys.executable)} -P -m {double} "$@"\n'
     )
     partial.chmod(0o755)
     partial.replace(wrapper)
-    environment = {"REHEARSAL_HELM": str(tools.ensure("helm")["helm"])}
-    return Plugin(folder, True, f"double (stands in for the real plugin {wanted_version()})", environment)
+    return folder
 
 
 def _candidates(search_path: str | None) -> Iterator[Path]:

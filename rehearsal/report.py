@@ -13,6 +13,8 @@ from rehearsal.engine import Outcome
 from rehearsal.events import PROVIDERS, Operation, layer_of
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
+AZURE = "azure-native:"
+"""What the types of resources in Azure begin with."""
 _WIDTH = 130
 """Columns of the table where the output is no terminal."""
 
@@ -29,6 +31,8 @@ class Row:
     seconds: float | None
     """From the first change to the last in this run; None where nothing changed."""
     failed: int = 0
+    azure: int = 0
+    """Resources in Azure that the layer declares."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Surroundings:
 
     facts: Sequence[tuple[str, str]] = ()
     chart_stands_in: bool = False
+    azure_stands_in: bool = False
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -57,10 +62,13 @@ def rows(outcome: Outcome, resources: Sequence[Mapping[str, Any]]) -> list[Row]:
 
 def _row(name: str, resources: Sequence[Mapping[str, Any]], operations: Sequence[Operation]) -> Row:
     releases = [resource for resource in resources if resource["type"] == RELEASE]
-    objects = sum(_objects_in(resource) for resource in releases) + len(resources) - len(releases)
+    azure = [resource for resource in resources if resource["type"].startswith(AZURE)]
+    objects = sum(_objects_in(resource) for resource in releases) + len(resources) - len(releases) - len(azure)
     ended = [operation.ended for operation in operations if operation.ended is not None]
     seconds = max(ended) - min(operation.started for operation in operations) if ended else None
-    return Row(name, tuple(sorted(_release(resource) for resource in releases)), objects, seconds, sum(op.failed for op in operations))
+    return Row(
+        name, tuple(sorted(_release(resource) for resource in releases)), objects, seconds, sum(op.failed for op in operations), len(azure)
+    )
 
 
 def _objects_in(release: Mapping[str, Any]) -> int:
@@ -107,16 +115,17 @@ def _table(layers: Sequence[Row], surroundings: Surroundings, seconds: float) ->
     table = Table(title_justify="left", show_footer=True)
     table.add_column("Layer", f"{len(layers)} layers", no_wrap=True)
     table.add_column("Release: chart and version")
-    table.add_column("Chart is", no_wrap=True)
+    table.add_column("Which is", no_wrap=True)
     table.add_column("Objects", str(sum(row.objects for row in layers)), justify="right", no_wrap=True)
     table.add_column("Seconds", f"{seconds:.1f}", justify="right", no_wrap=True)
     chart = "bundle (stands in)" if surroundings.chart_stands_in else "real"
+    azure = "double (stands in)" if surroundings.azure_stands_in else "real"
     for row in layers:
         took = "unchanged" if row.seconds is None else f"{row.seconds:.1f}"
         table.add_row(
             row.layer,
-            "\n".join(row.releases) or "objects of ours",
-            "\n".join(chart for _ in row.releases) or "-",
+            "\n".join([*row.releases, *([f"{row.azure} resources in Azure"] if row.azure else [])]) or "objects of ours",
+            "\n".join([*(chart for _ in row.releases), *([azure] if row.azure else [])]) or "-",
             str(row.objects),
             f"{took} ({row.failed} failed)" if row.failed else took,
         )

@@ -1,7 +1,6 @@
 """All that a run of the engine needs, put together: cluster, plugin, charts, configuration, recovery."""
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,15 +9,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rehearsal import cluster as clusters
-from rehearsal import console, mirror, plugins, probe, recovery, stack_files, tools
+from rehearsal import console, mirror, plugins, probe, recovery, stack_files, subscription, tools
 from rehearsal.cluster import Cluster
 from rehearsal.control_plane import ControlPlane
-from rehearsal.engine import Engine, Outcome
+from rehearsal.engine import Engine, Outcome, state_file, state_folder
 from rehearsal.errors import RehearsalError
 from rehearsal.helm import Helm
 from rehearsal.ledger import Ledger
 from rehearsal.mirror import Source, Wishes
 from rehearsal.plugins import Plugin
+from rehearsal.subscription import Subscription
 
 ClusterChoice = Literal["rehearsal", "current", "configured"]
 POD_START_SECONDS = 3.0
@@ -59,6 +59,8 @@ class Session:
     engine: Engine
     ledger: Ledger
     helm: Helm
+    azure: Subscription | None = None
+    """What stands for Azure; None where the stack has nothing there."""
     placeholders: list[str] = field(default_factory=list)
     """What was put in the place of something the stack lacks, or that cannot be read here."""
 
@@ -89,6 +91,9 @@ def prepare(options: Options, needs_charts: bool = True) -> Session:
     project = stack_files.project_name(root)
     changes = {f"{project}:{key}": value for key, value in options.changes.items()}
     written = stack_files.read_config(root, options.stack) | changes
+    _refuse_azure_itself(options, written, project)
+    missing = _missing_secrets(options, written, project)
+    written |= {f"{project}:{key}": stack_files.placeholder(key) for key in missing}
     _check_settings(root, written, project)
     wishes = Wishes.of(root, written, project)
     asked = [*(wishes.addresses() if needs_charts else []), *([] if plugins.installed() else [plugins.address()])]
@@ -97,7 +102,7 @@ def prepare(options: Options, needs_charts: bool = True) -> Session:
         tools.ensure("pulumi", "helm")
         config, cluster = _on_cluster(options, written, project)
         answering = probing.result()
-    placeholders = _placeholders(config, written, project, cluster)
+    placeholders = [*(f"{key} (missing)" for key in missing), *_placeholders(config, written, project, cluster)]
     plugin = plugins.choose(directory, answering)
     if plugin.stands_in:
         console.warning(f"kubernetes plugin: {plugin.description}")
@@ -105,17 +110,40 @@ def prepare(options: Options, needs_charts: bool = True) -> Session:
     if source and source.kind == "bundles":
         console.warning(f"charts: bundles of ours stand in ({source.why})")
     config |= {f"{project}:{key}": value for key, value in (source.settings if source else {}).items()}
+    azure = None
+    state = state_folder(directory, cluster.key)
+    if subscription.is_wanted(config, project, state_file(state, project, options.stack)):
+        azure = subscription.prepare(root, directory, state, options.stack, config, project, directory / "kubeconfig")
+        console.warning(f"azure-native plugin: {azure.description}")
     engine = Engine(
         tools.ensure("pulumi")["pulumi"], root, directory, options.stack, cluster.key, config,
-        search_path=[plugin.folder, tools.ensure("helm")["helm"].parent],
-        environment={**plugin.environment, **_kubeconfig_variable()},
+        search_path=[*([azure.plugin.folder] if azure else []), plugin.folder, tools.ensure("helm")["helm"].parent],
+        environment={**plugin.environment, **(azure.plugin.environment if azure else {}), **_kubeconfig_variable()},
     )  # fmt: skip
     if options.cluster == "rehearsal":
         engine.state.mkdir(parents=True, exist_ok=True)
         (engine.state / OWN_CLUSTER).touch()
     ledger = Ledger(engine.state / f"{options.stack}.unfinished.json")
     helm = Helm(tools.ensure("helm")["helm"], cluster.kubeconfig, cluster.context)
-    return Session(options, cluster, plugin, source, config, engine, ledger, helm, placeholders)
+    return Session(options, cluster, plugin, source, config, engine, ledger, helm, azure, placeholders)
+
+
+def _refuse_azure_itself(options: Options, written: Mapping[str, Any], project: str) -> None:
+    """A stack in Azure goes there by `pulumi up`, with the state and the secrets of its team; here it is rehearsed."""
+    if options.cluster != "rehearsal" and written.get(f"{project}:azure"):
+        raise RehearsalError(
+            f"stack {options.stack} is in Azure: `pulumi up` brings it up there (docs/operations.md); "
+            f"`make up STACK={options.stack} REHEARSE=1` rehearses it here"
+        )
+
+
+def _missing_secrets(options: Options, written: Mapping[str, Any], project: str) -> list[str]:
+    """Secrets that the stack lacks, where nothing real runs that could need them."""
+    if options.cluster != "rehearsal" or options.root != tools.ROOT:
+        return []
+    from components.config import SECRET_KEYS
+
+    return [key for key in SECRET_KEYS if not written.get(f"{project}:{key}")]
 
 
 def _check_settings(root: Path, written: Mapping[str, Any], project: str) -> None:
@@ -136,16 +164,18 @@ def _on_cluster(options: Options, written: Mapping[str, Any], project: str) -> t
     """The stack's configuration with its secrets opened or replaced, pointed at the cluster, and the cluster."""
     config = stack_files.with_placeholders(written)
     key = f"{project}:cluster"
+    wanted = subscription.opened(config.get(key))
     if options.cluster == "rehearsal":
         plane = _control_plane(options)
         cluster = clusters.connect(str(plane.kubeconfig), "rehearsal")
-        config[key] = {"kubeconfig": os.path.relpath(plane.kubeconfig, options.root), "context": "rehearsal"}
+        # An AKS cluster stays in the settings: the double answers for it with this cluster's kubeconfig.
+        if not wanted.get("aks"):
+            issuer = {"oidcIssuer": wanted["oidcIssuer"]} if "oidcIssuer" in wanted else {}
+            config[key] = {"kubeconfig": os.path.relpath(plane.kubeconfig, options.root), "context": "rehearsal", **issuer}
     elif options.cluster == "current":
         cluster = clusters.connect()
         config[key] = {"context": cluster.context}
     else:
-        wanted = config.get(key) or {}
-        wanted = json.loads(wanted) if isinstance(wanted, str) else wanted
         kubeconfig = wanted.get("kubeconfig")
         cluster = clusters.connect(str(options.root / kubeconfig) if kubeconfig else None, wanted.get("context"))
     return config, cluster

@@ -41,10 +41,15 @@ def with_placeholders(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _open(key, value) for key, value in config.items()}
 
 
+def placeholder(key: str) -> str:
+    """What stands in the place of a secret that nobody can read here."""
+    return f"placeholder-for-{key.rpartition(':')[2]}"
+
+
 def _open(key: str, value: Any) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"secure"}:
-            return f"placeholder-for-{key.rpartition(':')[2]}"
+            return placeholder(key)
         return {inner: _open(inner, part) for inner, part in value.items()}
     if isinstance(value, list):
         return [_open(key, part) for part in value]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rehearsal import console, order, stack_files, tools
+from rehearsal import console, kept_azurite, order, stack_files, tools
 from rehearsal.bundles import coverage
 from rehearsal.cluster_api import ApiError
 from rehearsal.control_plane import ControlPlane
@@ -37,6 +37,8 @@ def describe(session: Session, proof: Proof | None) -> Surroundings:
     """What to say below the table."""
     source = session.source
     facts = [("Cluster", _cluster(session)), ("Plugin", session.plugin.description)]
+    if session.azure:
+        facts.append(("Azure", session.azure.description))
     if source:
         facts.append(("Charts", f"{source.kind}: {source.where} ({source.why})"))
     if session.placeholders:
@@ -48,7 +50,7 @@ def describe(session: Session, proof: Proof | None) -> Surroundings:
     if proof:
         facts.append(("Order", proof.summary()))
     stands_in = source is not None and source.kind == "bundles"
-    return Surroundings(facts, stands_in, session.engine.outputs())
+    return Surroundings(facts, stands_in, session.azure is not None, session.engine.outputs())
 
 
 def _cluster(session: Session) -> str:
@@ -77,7 +79,7 @@ def _operator_services(session: Session) -> Iterator[str]:
     prefix = f"{stack_files.project_name(session.options.root)}:"
     own = {key.removeprefix(prefix): value for key, value in session.config.items() if key.startswith(prefix)}
     by_maker: dict[str, list[str]] = {}
-    for made in topology.plan(config.parse(own)).operator_services:
+    for made in topology.plan(config.parse(own), stack=session.options.stack).operator_services:
         by_maker.setdefault(made.made_from, []).append(f"{made.service.namespace}/{made.service.name}:{made.service.port}")
     for maker, services in by_maker.items():
         yield f"would have made from {maker}: Service {', '.join(services)}"
@@ -91,6 +93,9 @@ def status(options: Options) -> Iterator[str]:
         yield f"kubeconfig: {plane.kubeconfig}"
     else:
         yield f"control plane: not up in {options.directory}"
+    azurite = kept_azurite.attach(options.directory)
+    if azurite:
+        yield f"azurite: up at {azurite.address} (node {azurite.pid})"
     for file in sorted((options.directory / "state").glob("*/.pulumi/stacks/*/*.json")):
         yield f"stack {file.stem} on {file.relative_to(options.directory / 'state').parts[0]}: {_resources(file)} resources"
     missing = [name for name in tools.names() if tools.find(name) is None]
