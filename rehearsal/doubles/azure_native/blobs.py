@@ -24,7 +24,7 @@ _NAME = re.compile("<Container><Name>([^<]+)</Name>")
 _MARKER = re.compile("<NextMarker>([^<]+)</NextMarker>")
 
 
-class _Signed(Account):
+class Signed(Account):
     """An account whose requests also say what they were answered."""
 
     def fetch(self, method: str, path: str, query: dict[str, str], headers: dict[str, str]) -> tuple[int, str, str]:
@@ -124,6 +124,6 @@ class Blobs:
         if not self._azurite:
             raise Refusal(f"blob containers are made in Azurite: {AZURITE} must name its address, such as http://127.0.0.1:10000")
         try:
-            return _Signed(f"{self._azurite}/{name}", name, base64.b64decode(key)).fetch(method, path, query, headers)
+            return Signed(f"{self._azurite}/{name}", name, base64.b64decode(key)).fetch(method, path, query, headers)
         except (OSError, http.client.HTTPException) as error:
             raise Refusal(f"Azurite at {self._azurite} does not answer: {error or type(error).__name__}") from None
