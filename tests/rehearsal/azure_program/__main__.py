@@ -1,5 +1,7 @@
 """A program that keeps blobs in Azure as ours does, small enough to be run many times."""
 
+from typing import Any
+
 import pulumi
 from pulumi import InvokeOptions, Output, ResourceOptions
 from pulumi_azure_native import Provider, authorization, containerservice, managedidentity, network, privatedns, resources, storage
@@ -14,6 +16,7 @@ role = f"{subscription}/providers/Microsoft.Authorization/roleDefinitions/ba92f5
 
 cluster = containerservice.get_managed_cluster(resource_group_name="rg-aks", resource_name="aks", opts=asked)
 credentials = containerservice.list_managed_cluster_user_credentials(resource_group_name="rg-aks", resource_name="aks", opts=asked)
+assert cluster.oidc_issuer_profile is not None, "the cluster has no issuer"
 group = resources.ResourceGroup("group", resource_group_name=group_name, location="westeurope", opts=mine)
 account = storage.StorageAccount(
     "account",
@@ -29,7 +32,7 @@ account = storage.StorageAccount(
     ),
     opts=mine,
 )
-inside = {"account_name": account.name, "resource_group_name": group.name}
+inside: dict[str, Any] = {"account_name": account.name, "resource_group_name": group.name}
 soft_delete = storage.DeleteRetentionPolicyArgs(enabled=True, days=7)
 storage.BlobServiceProperties("blobs", **inside, blob_services_name="default", delete_retention_policy=soft_delete, opts=mine)
 for store in ("tempo", "loki"):
