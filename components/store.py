@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pulumi import CustomTimeouts, Output, Resource
+from pulumi import CustomTimeouts, Input, Resource
 from pulumi_kubernetes.batch.v1 import Job
 from pulumi_kubernetes.core.v1 import ConfigMap, Namespace, Secret, ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
@@ -49,7 +49,7 @@ class Store(Layer):
     """A layer that keeps its data in blobs."""
 
     def _identity(self, release: Release, blobs: BlobStore, args: StoreArgs) -> list[Resource]:
-        """Namespace, ServiceAccount, and the Secret with the key or proof that the identity works; all a store's release waits for.
+        """Namespace, ServiceAccount, the Secret with the key if there is one, and proof that the way in works: what a release waits for.
 
         The ServiceAccount is ours and not the chart's, so that another way of authenticating never changes its owner.
         """
@@ -59,17 +59,20 @@ class Store(Layer):
         metadata = ObjectMetaArgs(name=blobs.service_account.name, namespace=blobs.service_account.namespace, annotations=annotations)
         account = ServiceAccount(blobs.service_account.name, metadata=metadata, opts=self._child(namespace))
         if isinstance(access, IdentityAccess):
-            return [account, self._gate(blobs, access.client_id, args, namespace, account)]
+            return [account, self._gate(blobs, {blob_gate.CLIENT_ANNOTATION: access.client_id}, args, namespace, account)]
         key = Secret(
             blobs.key.name,
             metadata=ObjectMetaArgs(name=blobs.key.name, namespace=blobs.key.namespace),
             string_data={blobs.key.key: access.account_key},
             opts=self._child(namespace),
         )
-        return [account, key]
+        generation = pod_metadata(blobs).get("podAnnotations", {})
+        return [account, key, self._gate(blobs, generation, args, namespace, account, key)]
 
-    def _gate(self, blobs: BlobStore, client_id: Output[str], args: StoreArgs, namespace: Namespace, account: ServiceAccount) -> Job:
-        """A Job that ends once the store's identity may use its container."""
+    def _gate(
+        self, blobs: BlobStore, annotations: Mapping[str, Input[str]], args: StoreArgs, namespace: Namespace, *needs: Resource
+    ) -> Job:
+        """A Job that ends once the store may use its container."""
         name = f"{blobs.container}-{blob_gate.NAME}"
         script = config_name(blob_gate.NAME, blob_gate.SCRIPT)
         config = ConfigMap(
@@ -81,7 +84,7 @@ class Store(Layer):
         wait = f"{blob_gate.SPREAD_SECONDS // 60 + 6}m"
         return Job(
             name,
-            metadata=ObjectMetaArgs(name=blob_gate.NAME, namespace=blobs.service_account.namespace),
-            spec=blob_gate.job_spec(blobs, script, client_id, args.settings.preset),
-            opts=self._child(config, account, delete_before_replace=True, custom_timeouts=CustomTimeouts(create=wait, update=wait)),
+            metadata=ObjectMetaArgs(name=blob_gate.NAME, namespace=blobs.service_account.namespace, annotations=blob_gate.RUN_AGAIN),
+            spec=blob_gate.job_spec(blobs, script, annotations, args.settings.preset),
+            opts=self._child(config, *needs, delete_before_replace=True, custom_timeouts=CustomTimeouts(create=wait, update=wait)),
         )

@@ -311,8 +311,45 @@ def test_a_gate_runs_as_the_store_it_is_for(keyless: Run) -> None:
 
 def test_a_key_needs_no_identity(with_key: Run) -> None:
     assert account(with_key)["allowSharedKeyAccess"] is True
-    for kind in ("UserAssignedIdentity", "FederatedIdentityCredential", "RoleAssignment", "Job"):
-        assert not [r for r in with_key.of_kind(kind) if r.name != "cert-manager-gate"], kind
+    for kind in ("UserAssignedIdentity", "FederatedIdentityCredential", "RoleAssignment"):
+        assert not with_key.of_kind(kind), kind
+
+
+@pytest.mark.parametrize("config", [WITH_KEY, {}], ids=["in Azure", "Azurite"])
+def test_a_store_starts_once_its_key_is_proven(config: dict[str, Any], record: Record) -> None:
+    run = record(config, stack="dev")
+    for store in STORES:
+        gate = run.named("Job", f"{store}-blob-gate")
+        before = run.waits_for(gate)
+        assert run.named("Secret", f"{store}-azure-key").urn in before
+        assert [urn for urn in before if urn.endswith("::storage")]
+        assert gate.urn in run.waits_for(run.named("Release", store))
+
+
+@pytest.mark.parametrize("config", [WITH_KEY, {}], ids=["in Azure", "Azurite"])
+def test_a_gate_takes_the_stores_key_from_the_stores_secret(config: dict[str, Any], record: Record) -> None:
+    run = record(config, stack="dev")
+    names = plan(parse({"grafanaAdminPassword": "x", **config}), "istio-stack", "dev")
+    for store, blobs in (("tempo", names.tempo_blobs), ("loki", names.loki_blobs)):
+        job = run.named("Job", f"{store}-blob-gate").inputs
+        pod = job["spec"]["template"]
+        environment = {e["name"]: e for e in pod["spec"]["containers"][0]["env"]}
+        (secret,) = [s for s in run.of_kind("Secret") if s.inputs["metadata"]["name"] == f"{store}-azure-key"]
+        reference = environment["ACCOUNT_KEY"]["valueFrom"]["secretKeyRef"]
+        assert (job["metadata"]["namespace"], reference["name"]) == (secret.inputs["metadata"]["namespace"], f"{store}-azure-key")
+        assert list(secret.inputs["stringData"]["value"]) == [reference["key"]]
+        assert {name: environment[name]["value"] for name in ("ACCOUNT_NAME", "BLOB_ENDPOINT", "CONTAINER")} == {
+            "ACCOUNT_NAME": blobs.account,
+            "BLOB_ENDPOINT": blobs.url,
+            "CONTAINER": store,
+        }
+        assert "azure.workload.identity/use" not in pod["metadata"]["labels"]
+
+
+def test_a_gate_that_failed_is_another_job_at_the_next_up(keyless: Run, with_key: Run) -> None:
+    for run in (keyless, with_key):
+        for store in STORES:
+            assert run.named("Job", f"{store}-blob-gate").inputs["metadata"]["annotations"] == {"pulumi.com/replaceUnready": "true"}
 
 
 @pytest.mark.parametrize(("generation", "key"), [(1, "key1"), (2, "key2"), (3, "key1"), (40, "key2")])
@@ -323,6 +360,8 @@ def test_generations_take_turns_between_the_two_keys_and_move_the_pods(generatio
     mark = {"istio-stack/key-generation": str(generation)}
     assert run.named("Release", "tempo").inputs["values"]["podAnnotations"] == mark
     assert run.named("Release", "loki").inputs["values"]["defaults"]["podAnnotations"] == mark
+    for store in STORES:
+        assert run.named("Job", f"{store}-blob-gate").inputs["spec"]["template"]["metadata"]["annotations"] == mark
 
 
 def test_another_way_of_authenticating_leaves_the_service_accounts_where_they_are(keyless: Run, with_key: Run) -> None:

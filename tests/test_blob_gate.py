@@ -19,11 +19,13 @@ from components import blob_gate
 from components.config import parse
 from components.scripts import blob_gate as script
 from components.topology import plan
-from tests.azure_stacks import KEYLESS
+from tests.azure_stacks import KEYLESS, WITH_KEY
 
 TOKEN = "sentinel-azure-token"
 OWN_TOKEN = "sentinel-pod-token"
 BLOBS = plan(parse({"grafanaAdminPassword": "x", **KEYLESS}), "istio-stack", "dev").tempo_blobs
+KEY = "c2VudGluZWwtYWNjb3VudC1rZXk="
+BY_KEY = plan(parse({"grafanaAdminPassword": "x", **WITH_KEY}), "istio-stack", "dev").tempo_blobs
 HURRY = "import runpy, time; time.sleep = lambda seconds, sleep=time.sleep: sleep(seconds / 100)"
 """Pauses as short as a test can bear; the process is otherwise the one of the Job."""
 UNKNOWN_CREDENTIAL = "AADSTS70021: No matching federated identity record found for presented assertion.\r\nTrace ID: 1"
@@ -58,7 +60,7 @@ class Azure:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 url = urlsplit(self.path)
                 outer.requests.append((self.command, url.path))
-                if self.headers["Authorization"] != f"Bearer {TOKEN}":
+                if self.headers["Authorization"] != f"Bearer {TOKEN}" and not self.headers["Authorization"].startswith("SharedKey "):
                     return self._answer(401, error="InvalidAuthenticationInfo")
                 for failure in outer.blob_failures:
                     if failure[0] == self.command:
@@ -130,6 +132,7 @@ def run(azure: Azure, folder: Path, **changes: str | None) -> tuple[int, list[st
     )
     assert TOKEN not in done.stdout + done.stderr
     assert OWN_TOKEN not in done.stdout + done.stderr
+    assert KEY not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout.splitlines(), done.stderr
 
@@ -137,7 +140,7 @@ def run(azure: Azure, folder: Path, **changes: str | None) -> tuple[int, list[st
 def test_an_open_gate_has_written_listed_and_deleted_one_blob(azure: Azure, tmp_path: Path) -> None:
     code, lines, errors = run(azure, tmp_path)
     assert (code, errors) == (0, "")
-    assert lines == ["container tempo: written, listed and deleted as system:serviceaccount:tempo:tempo"]
+    assert lines == ["container tempo: written, listed and deleted by system:serviceaccount:tempo:tempo"]
     assert [method for method, _ in azure.requests] == ["POST", "PUT", "GET", "DELETE"]
     assert azure.blobs == set()
 
@@ -183,7 +186,7 @@ def test_waiting_ends(azure: Azure, tmp_path: Path) -> None:
             ("PUT", 403, "AuthorizationFailure"),
             "403 AuthorizationFailure; the account's firewall keeps this cluster out; azure.network must name the subnet of its nodes",
         ),
-        (("PUT", 404, "ContainerNotFound"), "404 ContainerNotFound; the container is not there"),
+        (("PUT", 404, "ContainerNotFound"), "404 ContainerNotFound; the container is not there; `pulumi up --refresh` makes it again"),
         (("PUT", 409, "BlobImmutableDueToPolicy"), "409 BlobImmutableDueToPolicy"),
     ],
 )
@@ -222,6 +225,7 @@ def test_nobody_there_is_left_to_the_next_pod(azure: Azure, tmp_path: Path) -> N
     code, _, errors = run(azure, tmp_path, BLOB_ENDPOINT="http://127.0.0.1:9")
     assert code == 1
     assert errors.startswith("error: http://127.0.0.1:9 does not answer: ")
+    assert errors.endswith("; the name must lead to the account from inside the cluster; its DNS and azure.network decide that\n")
 
 
 def test_a_pod_that_the_webhook_did_not_see_says_how_to_get_the_webhook(azure: Azure, tmp_path: Path) -> None:
@@ -236,7 +240,7 @@ def test_a_pod_that_the_webhook_did_not_see_says_how_to_get_the_webhook(azure: A
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"BLOB_ENDPOINT": "account"}, "BLOB_ENDPOINT is 'account': must be https://<account>.<suffix>"),
+        ({"BLOB_ENDPOINT": "account"}, "BLOB_ENDPOINT is 'account': must be https://<account>.<suffix> or http://<host>:<port>/<account>"),
         ({"CONTAINER": "No"}, "CONTAINER is 'No': must be a container's name"),
         ({"TIMEOUT_SECONDS": "0"}, "TIMEOUT_SECONDS is '0': must be a whole number from 1 to 99999"),
     ],
@@ -253,9 +257,57 @@ def test_a_token_that_is_not_mounted_is_named(azure: Azure, tmp_path: Path) -> N
 
 
 def test_a_hopeless_gate_fails_its_job_at_once() -> None:
-    spec = blob_gate.job_spec(BLOBS, "script", "client", "small")
+    spec = blob_gate.job_spec(BLOBS, "script", {}, "small")
     (rule,) = spec["podFailurePolicy"]["rules"]
     assert rule["action"] == "FailJob"
     assert rule["onExitCodes"] == {"containerName": blob_gate.NAME, "operator": "In", "values": [blob_gate.HOPELESS]}
     assert spec["template"]["spec"]["restartPolicy"] == "Never"  # which a pod failure policy needs
     assert spec["template"]["spec"]["containers"][0]["name"] == blob_gate.NAME
+
+
+def run_by_key(azure: Azure, folder: Path) -> tuple[int, list[str], str]:
+    """The same with the account's key, as its Job starts it."""
+    changes = {**blob_gate.environment(BY_KEY), "BLOB_ENDPOINT": azure.url, "TIMEOUT_SECONDS": "1", "ACCOUNT_KEY": KEY}
+    return run(azure, folder, **changes)
+
+
+def test_with_a_key_nobody_is_asked_for_a_token(azure: Azure, tmp_path: Path) -> None:
+    code, lines, errors = run_by_key(azure, tmp_path)
+    assert (code, errors) == (0, "")
+    assert lines == ["container tempo: written, listed and deleted by the key in Secret tempo/tempo-azure-key"]
+    assert [method for method, _ in azure.requests] == ["PUT", "GET", "DELETE"]
+
+
+def test_an_account_that_takes_no_keys_yet_is_waited_for(azure: Azure, tmp_path: Path) -> None:
+    azure.blob_failures = [("PUT", 403, "KeyBasedAuthenticationNotPermitted")]
+    code, lines, _ = run_by_key(azure, tmp_path)
+    assert code == 0
+    assert lines[0] == "waiting: 403 KeyBasedAuthenticationNotPermitted, the account does not take keys yet"
+    azure.blob_failures = [("PUT", 403, "KeyBasedAuthenticationNotPermitted")] * 10_000
+    code, _, errors = run_by_key(azure, tmp_path)
+    assert code == blob_gate.HOPELESS
+    assert errors == (
+        "error: the key in Secret tempo/tempo-azure-key may not use container tempo after 1 s: "
+        "403 KeyBasedAuthenticationNotPermitted, the account does not take keys yet\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "fix"),
+    [
+        (
+            403,
+            "AuthenticationFailed",
+            f"the key in Secret tempo/tempo-azure-key is none of {BY_KEY.account}; `pulumi up --refresh` puts the right one there",
+        ),
+        (403, "AuthorizationFailure", script.FIREWALL),
+        (404, "ContainerNotFound", "the container is not there; `pulumi up --refresh` makes it again"),
+    ],
+)
+def test_what_is_wrong_with_a_key_in_azure_is_said_with_its_fix(status: int, error: str, fix: str, azure: Azure, tmp_path: Path) -> None:
+    azure.blob_failures = [("PUT", status, error)]
+    code, _, errors = run_by_key(azure, tmp_path)
+    assert (code, errors) == (
+        blob_gate.HOPELESS,
+        f"error: a blob cannot be written to container tempo at {azure.url}: {status} {error}; {fix}\n",
+    )

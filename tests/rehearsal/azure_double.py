@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -183,8 +182,7 @@ def _urn(token: str) -> str:
 @contextmanager
 def running() -> Iterator[Client]:
     """A double of its own, not configured yet."""
-    cancelled = threading.Event()
-    server, port = serve(Provider(Host(None)), cancelled)
+    server, port = serve(Provider(Host(None)))
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield Client(provider_pb2_grpc.ResourceProviderStub(channel))
     server.stop(grace=None).wait()

@@ -10,7 +10,7 @@ from rehearsal.doubles.kubernetes.host import Host
 
 
 def _start(host: Host, cancelled: threading.Event) -> lifecycle.Serving:
-    server, port = serve(Provider(host), cancelled)
+    server, port = serve(Provider(host))
     return lifecycle.Serving(server, port, lambda: None)
 
 

@@ -1,6 +1,5 @@
 """The provider protocol: the engine's gRPC calls, answered by the provider, its errors as the engine knows them."""
 
-import threading
 from typing import Any
 
 import grpc
@@ -17,17 +16,16 @@ from rehearsal.doubles.serving import answered, listen, type_of
 _Pb = provider_pb2
 
 
-def serve(provider: Provider, cancelled: threading.Event) -> tuple[grpc.Server, int]:
+def serve(provider: Provider) -> tuple[grpc.Server, int]:
     """A started server on a free loopback port, and that port."""
-    return listen(Servicer(provider, cancelled))
+    return listen(Servicer(provider))
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """pulumirpc.ResourceProvider."""
 
-    def __init__(self, provider: Provider, cancelled: threading.Event) -> None:
+    def __init__(self, provider: Provider) -> None:
         self._provider = provider
-        self._cancelled = cancelled
 
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "method Handshake not implemented")
@@ -36,7 +34,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return plugin_pb2.PluginInfo(version=VERSION)
 
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        self._cancelled.set()
+        # Nothing here takes long: what is under way ends by itself.
         return empty_pb2.Empty()
 
     def CheckConfig(self, request: _Pb.CheckRequest, context: grpc.ServicerContext) -> _Pb.CheckResponse:

@@ -12,10 +12,15 @@ from rehearsal.doubles.kubernetes.errors import Refusal
 
 _PREFIX = "azure-native:config:"
 STATE = "REHEARSAL_AZURE_STATE"
+"""The file that ARM's double keeps; the one variable that must be set."""
 AZURITE = "REHEARSAL_AZURITE"
+"""Azurite's address without account, http://127.0.0.1:<port>; needed as soon as a container is made, looked at or removed."""
 EXISTING = "REHEARSAL_AZURE_EXISTING"
+"""JSON list of what the subscription holds without our doing: ids, or objects with id, location, properties. Their parents exist, too."""
 PROPAGATION = "REHEARSAL_AZURE_PROPAGATION_SECONDS"
+"""How long role assignments and new identities take until all of Azure knows them (default 0)."""
 KUBECONFIG = "REHEARSAL_KUBECONFIG"
+"""Path of the kubeconfig that every AKS cluster hands out."""
 # Recognizable as nobody's: what stands for the subscription and directory of a machine that has neither.
 NO_SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 NO_TENANT = "00000000-0000-4000-8000-000000000002"

@@ -1,0 +1,115 @@
+"""A real Loki as a process of a test: a configuration as Kubernetes would give it, moved to a folder and free ports of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import http.client
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import yaml
+
+from rehearsal import processes, tools
+from rehearsal.processes import Process
+
+READY_SECONDS = 90.0
+
+
+def on_this_machine(folder: Path, http_port: int, grpc_port: int, gossip_port: int) -> dict[str, Any]:
+    """What differs for a process beside others instead of a pod: its folder, its ports on loopback, and no wait for peers."""
+    return {
+        "common.path_prefix": str(folder),
+        "common.compactor_grpc_address": f"127.0.0.1:{grpc_port}",
+        "common.ring.instance_addr": "127.0.0.1",
+        "common.ring.kvstore.store": "memberlist",  # what Loki takes by itself while nothing is said of the ring
+        "compactor.working_directory": str(folder / "compactor"),
+        "frontend.address": "127.0.0.1",
+        "frontend.scheduler_dns_lookup_period": "1s",
+        "frontend_worker.dns_lookup_duration": "1s",
+        "ingester.lifecycler.min_ready_duration": "0s",
+        "memberlist.advertise_addr": "127.0.0.1",
+        "memberlist.advertise_port": gossip_port,
+        "memberlist.bind_addr": ["127.0.0.1"],
+        "memberlist.bind_port": gossip_port,
+        "memberlist.join_members": [f"127.0.0.1:{gossip_port}"],
+        "ruler.wal.dir": str(folder / "ruler-wal"),
+        "runtime_config.file": str(folder / "runtime-config.yaml"),
+        "server.grpc_listen_address": "127.0.0.1",
+        "server.grpc_listen_port": grpc_port,
+        "server.http_listen_address": "127.0.0.1",
+        "server.http_listen_port": http_port,
+        "storage_config.bloom_shipper.working_directory": str(folder / "bloomshipper"),
+    }
+
+
+def changed(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with other values at some paths."""
+    result = copy.deepcopy(config)
+    for path, value in changes.items():
+        *sections, key = path.split(".")
+        here = result
+        for section in sections:
+            here = here.setdefault(section, {})
+        here[key] = value
+    return result
+
+
+@dataclass
+class Loki:
+    """A running Loki."""
+
+    process: Process
+    port: int
+    log: Path
+
+    def ask(self, method: str, path: str, body: Any = None, seconds: float = 10) -> tuple[int, str]:
+        """Status and body of its answer; status 0 where it does not answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
+        with contextlib.closing(connection):
+            try:
+                connection.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                return answer.status, answer.read().decode()
+            except (OSError, http.client.HTTPException) as error:
+                return 0, str(error)
+
+    def is_ready(self) -> bool:
+        return self.ask("GET", "/ready")[0] == 200
+
+    def lines(self, query: str, at: int) -> list[str]:
+        """The lines around a moment (in nanoseconds) that a query finds."""
+        asked = urlencode({"query": query, "start": at - 10**9, "end": at + 10**9})
+        status, body = self.ask("GET", f"/loki/api/v1/query_range?{asked}")
+        assert status == 200, body
+        return [line for stream in json.loads(body)["data"]["result"] for _, line in stream["values"]]
+
+
+@contextlib.contextmanager
+def running(config: dict[str, Any], folder: Path, variables: Mapping[str, str]) -> Iterator[Loki]:
+    """Loki with a configuration, in a new folder, until the block ends; then it is stopped as Kubernetes stops a pod."""
+    folder.mkdir()
+    (folder / "runtime-config.yaml").write_text("{}")
+    http_port, grpc_port, gossip_port = ports = processes.free_ports(3)
+    file, log = folder / "config.yaml", folder / "loki.log"
+    file.write_text(yaml.safe_dump(changed(config, on_this_machine(folder, http_port, grpc_port, gossip_port))))
+    process = processes.start(
+        [tools.ensure("loki")["loki"], f"-config.file={file}", "-config.expand-env=true", "-target=all"],
+        log,
+        die_with_parent=True,
+        env={"PATH": os.environ["PATH"], **variables},
+        cwd=folder,
+    )
+    found = Loki(process, http_port, log)
+    try:
+        processes.wait_until(lambda: found.is_ready() or not process.is_running(), READY_SECONDS, every=0.1)
+        assert found.is_ready(), f"{found.ask('GET', '/ready')}\n{log.read_text()[-2000:]}"
+        yield found
+    finally:
+        process.stop(grace_seconds=30)
+        processes.wait_for_free_ports(ports)
