@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rehearsal import console, processes, tools
@@ -37,7 +37,7 @@ def bring(tool: Tool, place: str = "") -> Path:
             with tempfile.TemporaryDirectory(prefix=f".{tool.folder}-", dir=target.parent, ignore_cleanup_errors=True) as temporary:
                 made = Path(temporary) / "made"
                 made.mkdir()
-                {"go": _build, "npm": _install_from_npm, "pip": _install_wheel, "venv": _install_in_environment}[tool.source](tool, made, place)
+                _WAYS[tool.source](tool, made, place)
                 if not _is_whole(tool, made):
                     raise RehearsalError(f"{tool.name} {tool.version}: the build ended well, but {', '.join(tool.binaries)} is not there")
                 processes.remove(target)
@@ -120,6 +120,14 @@ def _install_from_npm(tool: Tool, into: Path, place: str) -> None:
     environment = {**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     command = [*runner, "ci", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--loglevel=error"]
     _run(f"installing {tool.name} {tool.version}{place}", tool, command, into, environment)
+
+
+_WAYS: Mapping[str, Callable[[Tool, Path, str], None]] = {
+    "go": _build,
+    "npm": _install_from_npm,
+    "pip": _install_wheel,
+    "venv": _install_in_environment,
+}
 
 
 def _run(title: str, tool: Tool, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
