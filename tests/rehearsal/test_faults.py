@@ -18,6 +18,7 @@ from rehearsal.session import Options, Session
 from tests.rehearsal import rig as rigs
 from tests.rehearsal.rig import Rig
 
+pytestmark = pytest.mark.filterwarnings("ignore:Error in event stream")
 CLI = "import sys; from pathlib import Path; from rehearsal import cli; cli.run(Path(sys.argv.pop(1)))"
 KILLS = 10
 LONGEST_SECONDS = 9.0
