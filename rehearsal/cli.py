@@ -117,6 +117,7 @@ def _up(options: Options, chosen: argparse.Namespace) -> int:
 def _preview(options: Options, chosen: argparse.Namespace) -> int:
     with run_lock.held(options.directory):
         session = prepare(options)
+        session.unlock()
         outcome = session.engine.preview()
         if outcome.configuration_errors:
             return _bad_input(session, outcome)
@@ -205,6 +206,8 @@ def _bad_input(session: Session, outcome: Outcome) -> int:
 
 
 def _say_result(outcome: Outcome) -> None:
+    for line in outcome.warnings:
+        console.warning(line)
     for line in outcome.errors[:_SHOWN_ERRORS]:
         console.error(line)
     if len(outcome.errors) > _SHOWN_ERRORS:

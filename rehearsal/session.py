@@ -62,6 +62,11 @@ class Session:
     placeholders: list[str] = field(default_factory=list)
     """What was put in the place of something the stack lacks, or that cannot be read here."""
 
+    def unlock(self) -> None:
+        """Removes locks whose owner is gone, before a run that changes nothing."""
+        for line in recovery.remove_stale_locks(self.engine):
+            console.note(f"recovery: {line}")
+
     def recover(self) -> bool:
         """Mends what unfinished runs left; whether the next one should refresh."""
         with console.step("recover what the last run left", quiet_for=0.5):
@@ -89,7 +94,8 @@ def prepare(options: Options, needs_charts: bool = True) -> Session:
     project = stack_files.project_name(root)
     changes = {f"{project}:{key}": value for key, value in options.changes.items()}
     written = stack_files.read_config(root, options.stack) | changes
-    _check_settings(root, written, project)
+    if needs_charts:
+        _check_settings(root, written, project)
     wishes = Wishes.of(root, written, project)
     asked = [*(wishes.addresses() if needs_charts else []), *([] if plugins.installed() else [plugins.address()])]
     with ThreadPoolExecutor(1) as pool:
