@@ -53,7 +53,7 @@ def when_running(name: str, kind: str, then: Callable[[Session], None], after: f
 
 
 def test_an_engine_killed_while_helm_installs_and_a_deployment_is_awaited(rig: Rig) -> None:
-    killed = rig.up(when_running("web", "Deployment", rigs.kill_engine, after=0.2))
+    killed = rig.up(when_running("web", "Deployment", rigs.kill_engine, after=0.1))
     assert (killed.succeeded, killed.errors) == (False, ["the engine was killed by signal 9"])
     converges(rig)
 
@@ -61,7 +61,7 @@ def test_an_engine_killed_while_helm_installs_and_a_deployment_is_awaited(rig: R
 def test_an_engine_killed_while_helm_upgrades(rig: Rig) -> None:
     assert rig.up().succeeded
     rig.configure(greeting="bye")
-    assert not rig.up(when_running("second", "Release", rigs.kill_engine, after=0.4)).succeeded
+    assert not rig.up(when_running("second", "Release", rigs.kill_engine, after=0.1)).succeeded
     converges(rig)
     path = f"/api/v1/namespaces/{rig.prefix}-second/configmaps/second"
     assert rig.api.request("GET", path)["data"] == {"text": "bye"}
