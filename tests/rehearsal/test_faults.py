@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal import cluster as clusters
 from rehearsal import order, probe, processes, tools
 from rehearsal.control_plane import ControlPlane
 from rehearsal.session import Options, Session
@@ -121,4 +122,4 @@ def test_the_whole_stack_killed_ten_times_on_its_way_up(own_control_plane: Contr
     last = rig.up()
     assert last.succeeded, last.errors
     assert rig.up().changed == 0
-    assert order.prove(own_control_plane.api).violations == []
+    assert order.prove(clusters.connect(str(own_control_plane.kubeconfig), "rehearsal").api).violations == []
