@@ -144,7 +144,7 @@ def _on_cluster(options: Options, written: Mapping[str, Any], project: str) -> t
     key = f"{project}:cluster"
     if options.cluster == "rehearsal":
         plane = _control_plane(options)
-        cluster = clusters.connect(str(plane.kubeconfig), "rehearsal")
+        cluster = clusters.connect(str(plane.kubeconfig), "rehearsal", plane.api)
         config[key] = {"kubeconfig": os.path.relpath(plane.kubeconfig, options.root), "context": "rehearsal"}
     elif options.cluster == "current":
         cluster = clusters.connect()
