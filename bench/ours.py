@@ -1,6 +1,7 @@
 """Runs the program as a command of its own would, in a process of its own, and says what the engine did and when."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -91,4 +92,7 @@ def _main(command: str, directory: str, began: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    code = _main(*sys.argv[1:])
+    sys.stdout.flush()
+    # As the rehearsal's own command ends: no thread is waited for.
+    os._exit(code)
