@@ -2,6 +2,7 @@
 #   make up        the whole stack on a rehearsal cluster     make preview   what `up` would do
 #   make destroy   remove the stack, keep the cluster         make down      stop the rehearsal cluster, remove its data
 #   make test      all tests                                  make check     ruff and pyright
+#   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
 #            SET='istio={mode: ambient}' (try a change out)  TIMELINE=file.svg  POD_START=seconds
 
@@ -48,7 +49,7 @@ check: $(VENV)/.ready
 	@$(VENV)/bin/pyright
 
 bench: $(VENV)/.ready
-	@$(PY) -m bench.up
+	@$(PY) -m bench.up $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(POD_START),--pod-start $(POD_START))
 
 sample-image: $(VENV)/.ready
 	@$(PY) -m sample.image

@@ -35,6 +35,8 @@ class Run:
     """From the command to its end: the start of Python and of the engine included."""
     engine_seconds: float
     changed: int
+    stands_in: bool
+    """Whether charts and plugin were stand-ins, as nothing outside this machine answered."""
     operations: tuple[Operation, ...]
     resources: tuple[Mapping[str, Any], ...]
     """The state after it."""
@@ -73,6 +75,7 @@ def _measured(command: str, directory: Path, began: float) -> Mapping[str, Any]:
     return {
         "engine_seconds": outcome.seconds,
         "changed": outcome.changed,
+        "stands_in": session.plugin.stands_in and session.source is not None and session.source.kind == "bundles",
         "operations": [
             asdict(Operation(operation.urn, operation.type, operation.started + offset, operation.ended + offset))
             for operation in outcome.operations
