@@ -4,6 +4,7 @@
 #   make login     where the state of STACK is kept: BACKEND=azblob://… SECRETS=azurekeyvault://…, or BACKEND=https://api.pulumi.com
 #   make preflight what the cluster of STACK lacks, or has in the way
 #   make test      all tests                                  make check     ruff and pyright
+#   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
 #            SET='istio={mode: ambient}' (try a change out)  CONTEXT=name (of the kubeconfig, for preflight)
 #            TIMELINE=file.svg  POD_START=seconds  DATA=remove (destroy also takes what is protected because it holds data)
@@ -57,7 +58,7 @@ check: $(VENV)/.ready
 	@$(VENV)/bin/pyright
 
 bench: $(VENV)/.ready
-	@$(PY) -m bench.up
+	@$(PY) -m bench.up $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(POD_START),--pod-start $(POD_START))
 
 sample-image: $(VENV)/.ready
 	@$(PY) -m sample.image

@@ -1,6 +1,7 @@
 """Runs the program as a command of its own would, in a process of its own, and says what the engine did and when."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ class Run:
     """From the command to its end: the start of Python and of the engine included."""
     engine_seconds: float
     changed: int
+    stands_in: bool
+    """Whether charts and plugin were stand-ins, as nothing outside this machine answered."""
     operations: tuple[Operation, ...]
     resources: tuple[Mapping[str, Any], ...]
     """The state after it."""
@@ -72,6 +75,7 @@ def _measured(command: str, directory: Path, began: float) -> Mapping[str, Any]:
     return {
         "engine_seconds": outcome.seconds,
         "changed": outcome.changed,
+        "stands_in": session.plugin.stands_in and session.source is not None and session.source.kind == "bundles",
         "operations": [
             asdict(Operation(operation.urn, operation.type, operation.started + offset, operation.ended + offset))
             for operation in outcome.operations
@@ -91,4 +95,7 @@ def _main(command: str, directory: str, began: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    code = _main(*sys.argv[1:])
+    sys.stdout.flush()
+    # As the rehearsal's own command ends: no thread is waited for.
+    os._exit(code)

@@ -5,7 +5,6 @@ import errno
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,6 @@ def main(arguments: Sequence[str] | None = None, root: Path = tools.ROOT) -> int
     chosen = _parser().parse_args(arguments)
     if chosen.offline:
         os.environ[probe.OFFLINE] = "1"
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _as_interrupt)
     options = Options(chosen.stack, chosen.cluster, (root / chosen.directory).absolute(), root, chosen.pod_start, dict(chosen.set))
     try:
         return _COMMANDS[chosen.command](options, chosen)
@@ -119,6 +116,7 @@ def _up(options: Options, chosen: argparse.Namespace) -> int:
 def _preview(options: Options, chosen: argparse.Namespace) -> int:
     with run_lock.held(options.directory):
         session = prepare(options)
+        session.unlock()
         outcome = session.engine.preview()
         if outcome.configuration_errors:
             return _bad_input(session, outcome)
@@ -223,6 +221,8 @@ def _bad_input(session: Session, outcome: Outcome) -> int:
 
 
 def _say_result(outcome: Outcome) -> None:
+    for line in outcome.warnings:
+        console.warning(line)
     for line in outcome.errors[:_SHOWN_ERRORS]:
         console.error(line)
     if len(outcome.errors) > _SHOWN_ERRORS:
@@ -234,10 +234,6 @@ def _say_result(outcome: Outcome) -> None:
         console.note(f"{outcome.command}: no change ({outcome.seconds:.1f} s)")
     else:
         console.note(f"{outcome.command}: {changes} ({outcome.seconds:.1f} s)")
-
-
-def _as_interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 _COMMANDS: dict[str, Callable[[Options, argparse.Namespace], int]] = {
@@ -252,7 +248,8 @@ _COMMANDS: dict[str, Callable[[Options, argparse.Namespace], int]] = {
 
 
 def run(root: Path = tools.ROOT) -> None:
-    """Entry point of the process."""
+    """Entry point of the process, which a request to end interrupts as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = main(root=root)
     sys.stdout.flush()
     sys.stderr.flush()

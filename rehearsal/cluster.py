@@ -1,34 +1,30 @@
 """The cluster a run goes to: found through a kubeconfig, known by its own identity, asked over plain HTTPS."""
 
 import contextlib
-import json
 import os
 import re
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import urllib3
-from kubernetes import client, config
-from kubernetes.client.rest import RESTClientObject
-
-from rehearsal.cluster_api import ApiError
+from rehearsal.cluster_api import ApiError, ClusterApi
 from rehearsal.errors import RehearsalError
 from rehearsal.processes import wait_until
 
 REACH_SECONDS = 3.0
-_COME_BACK = 429
 SIMULATED_KUBELET = "kwok"
 """What the kubelet version of a node begins with that kwok simulates: its pods run nothing."""
 
 
-class KubeconfigApi:
+class KubeconfigApi(ClusterApi):
     """Requests to the API server that a kubeconfig context names, with every way to log in that the context may ask for."""
 
     def __init__(self, kubeconfig: str | None, context: str | None) -> None:
+        # Imported here, as it takes long, and our own control plane is asked without it.
+        from kubernetes import client, config
+        from kubernetes.client.rest import RESTClientObject
+
         settings = client.Configuration()
         try:
             config.load_kube_config(kubeconfig or default_kubeconfig(), context, client_configuration=settings)
@@ -40,36 +36,9 @@ class KubeconfigApi:
         self._settings = settings
         self._pool = RESTClientObject(settings).pool_manager
 
-    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, seconds: float = 30.0) -> Any:
-        """One request; the answer's JSON. ApiError when it is refused (its HTTP code) or nothing answers (0)."""
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+    def authorization(self) -> str | None:
         # Asked anew for each request: tokens expire, and the client renews them behind this call.
-        if token := self._settings.get_api_key_with_prefix("BearerToken", alias="authorization"):
-            headers["Authorization"] = token
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                answer = self._pool.request(
-                    method, self.server + path, headers=headers, body=json.dumps(body) if body else None, timeout=seconds, retries=False
-                )
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise ApiError(0, f"{self.server} does not answer: {_short(error)}") from None
-            # An API server that was given a new kind a moment ago answers so until it is ready for it.
-            if answer.status != _COME_BACK or time.monotonic() >= deadline:
-                break
-            time.sleep(0.2)
-        if answer.status >= 400:
-            raise ApiError(answer.status, answer.data.decode(errors="replace")[:2000])
-        return json.loads(answer.data) if answer.data else None
-
-    def find(self, path: str) -> Any | None:
-        """The object at a path, None if there is none."""
-        try:
-            return self.request("GET", path)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            raise
+        return self._settings.get_api_key_with_prefix("BearerToken", alias="authorization")
 
 
 @dataclass(frozen=True)
@@ -83,7 +52,7 @@ class Cluster:
     """Uid of its kube-system namespace: another cluster behind the same address has another one."""
     simulated: bool
     """Whether every node is simulated: then nothing runs there, and a stand-in harms nobody."""
-    api: KubeconfigApi
+    api: ClusterApi
 
     @property
     def key(self) -> str:
@@ -97,10 +66,13 @@ def default_kubeconfig() -> str:
     return os.environ.get("KUBECONFIG") or "~/.kube/config"
 
 
-def connect(kubeconfig: str | None = None, context: str | None = None) -> Cluster:
-    """The cluster of a kubeconfig context, after it answered. RehearsalError where there is none or it does not answer in 3 s."""
+def connect(kubeconfig: str | None = None, context: str | None = None, api: ClusterApi | None = None) -> Cluster:
+    """The cluster of a kubeconfig context, after it answered. RehearsalError where there is none or it does not answer in 3 s.
+
+    It is asked through `api`, where the caller has one already.
+    """
     chosen = context or _current_context(kubeconfig)
-    api = KubeconfigApi(kubeconfig, chosen)
+    api = api or KubeconfigApi(kubeconfig, chosen)
     try:
         api.request("GET", "/version", seconds=REACH_SECONDS)
         nodes = api.request("GET", "/api/v1/nodes?limit=500", seconds=REACH_SECONDS)["items"]
@@ -115,7 +87,7 @@ def connect(kubeconfig: str | None = None, context: str | None = None) -> Cluste
     return Cluster(kubeconfig, chosen, identity, simulated, api)
 
 
-def _identity(api: KubeconfigApi) -> str:
+def _identity(api: ClusterApi) -> str:
     """A new API server makes its system namespaces a moment after it answers."""
     found: dict[str, Any] = {}
 
@@ -128,6 +100,8 @@ def _identity(api: KubeconfigApi) -> str:
 
 
 def _current_context(kubeconfig: str | None) -> str:
+    from kubernetes import config
+
     shown = kubeconfig or default_kubeconfig()
     if not any(Path(path).expanduser().is_file() for path in shown.split(os.pathsep)):
         raise RehearsalError(f"no cluster: the kubeconfig {shown} does not exist")

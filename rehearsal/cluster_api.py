@@ -1,14 +1,18 @@
-"""A small client of the rehearsal's API server: JSON over HTTPS with its token, nothing else."""
+"""A small client of an API server: JSON over HTTPS with a token, nothing else."""
 
 import json
 import ssl
-import urllib.error
-import urllib.request
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import urllib3
+
 from rehearsal.errors import RehearsalError
+
+_COME_BACK = 429
+_PAUSE_SECONDS = 0.2
 
 
 class ApiError(RehearsalError):
@@ -20,29 +24,51 @@ class ApiError(RehearsalError):
 
 
 class ClusterApi:
-    """Requests to one API server."""
+    """Requests to one API server, over connections that are kept. No proxy is asked."""
 
     def __init__(self, server: str, token: str, authority: Path) -> None:
-        self._server = server
+        self.server = server
         self._token = token
-        # No proxy: the server is on loopback, whatever the environment says.
-        handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(authority)))]
-        self._opener = urllib.request.build_opener(*handlers)
+        self._pool = urllib3.PoolManager(ssl_context=ssl.create_default_context(cafile=str(authority)))
 
-    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, seconds: float = 10.0) -> Any:
+    def authorization(self) -> str | None:
+        """The header that says who asks, None where the connection itself does."""
+        return f"Bearer {self._token}"
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, seconds: float = 30.0) -> Any:
         """One request; the answer's JSON (text where it is none). ApiError when it is refused or nothing answers."""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Accept": "application/json", "Content-Type": kind}
+        if authorization := self.authorization():
+            headers["Authorization"] = authorization
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind, "Accept": "application/json"}
-        request = urllib.request.Request(self._server + path, data=data, method=method, headers=headers)
-        try:
-            with self._opener.open(request, timeout=seconds) as answer:
-                text = answer.read().decode()
-        except urllib.error.HTTPError as error:
-            raise ApiError(error.code, _message(error.read().decode(errors="replace"))) from None
-        except OSError as error:
-            raise ApiError(0, f"{self._server} does not answer: {error}") from None
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                answer = self._pool.request(method, self.server + path, headers=headers, body=data, timeout=seconds, retries=False)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise ApiError(0, f"{self.server} does not answer: {' '.join(str(error).split())[:300]}") from None
+            # An API server that was given a new kind a moment ago answers so until it is ready for it.
+            if answer.status != _COME_BACK or time.monotonic() >= deadline:
+                break
+            time.sleep(_PAUSE_SECONDS)
+        text = answer.data.decode(errors="replace")
+        if answer.status >= 400:
+            raise ApiError(answer.status, _message(text))
         return json.loads(text) if text.startswith(("{", "[")) else text
+
+    def find(self, path: str) -> Any | None:
+        """The object at a path, None if there is none."""
+        try:
+            return self.request("GET", path)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def exists(self, path: str) -> bool:
+        """Whether there is an object at this path."""
+        return self.find(path) is not None
 
     def create(self, path: str, body: Mapping[str, Any]) -> None:
         """Creates an object, unless it is there already."""
@@ -51,16 +77,6 @@ class ClusterApi:
         except ApiError as error:
             if error.status != 409:
                 raise
-
-    def exists(self, path: str) -> bool:
-        """Whether there is an object at this path."""
-        try:
-            self.request("GET", path)
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return False
-        return True
 
 
 def _message(answer: str) -> str:

@@ -214,7 +214,9 @@ class Engine:
             layers={operation.urn: recorder.layer(operation.urn) for operation in operations},
             errors=found,
             configuration_errors=program.configuration_errors,
-            warnings=[diagnostic.message for diagnostic in recorder.diagnostics if diagnostic.severity == "warning"],
+            warnings=list(
+                dict.fromkeys(said.message for said in recorder.diagnostics if said.severity == "warning" and not _known(said.message))
+            ),
         )
 
 
@@ -259,6 +261,11 @@ def _passphrase(directory: Path) -> Path:
         file.touch(mode=0o600)
         file.write_text(secrets.token_hex(24))
     return file.absolute()
+
+
+def _known(warning: str) -> bool:
+    """Warnings about the plugin, which the run itself has spoken of before."""
+    return warning.startswith(("using pulumi-resource-kubernetes from", "kubernetes double: stands in"))
 
 
 def _said_last(text: str) -> str:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -47,10 +48,11 @@ class Wishes:
         """Whether the mirror is an address rather than a folder."""
         return bool(self.mirror and "://" in self.mirror)
 
+    @cached_property
     def entries(self) -> dict[str, Any]:
         """The charts of the lock; none where there is no lock that can be read: the program says what is wrong with it."""
         try:
-            return (yaml.safe_load((self.root / self.lock).read_text()) or {}).get("charts") or {}
+            return (yaml.load((self.root / self.lock).read_text(), pack.Loader) or {}).get("charts") or {}
         except (OSError, yaml.YAMLError, AttributeError):
             return {}
 
@@ -59,14 +61,14 @@ class Wishes:
         if self.mirror and not self.mirror_is_remote:
             return []
         by_host: dict[str, str] = {}
-        for name, entry in self.entries().items():
+        for name, entry in self.entries.items():
             url = f"{self.mirror.rstrip('/')}/{_file(name, entry)}" if self.mirror else entry["url"]
             by_host.setdefault(urlsplit(url).netloc, url)
         return [] if not self.mirror and self.cached() else list(by_host.values())
 
     def cached(self) -> bool:
         """Whether every archive of the lock was fetched before."""
-        entries = self.entries()
+        entries = self.entries
         return bool(entries) and all((self.root / CACHE / _file(name, entry)).is_file() for name, entry in entries.items())
 
 

@@ -76,7 +76,8 @@ class Progress:
     def _waiting(self, operations: list[Operation]) -> str:
         running = [operation for operation in operations if operation.ended is None]
         if not running:
-            return f"{self._verb}: the engine works"
+            looked = sum(operation.op == "refresh" and operation.ended is not None for operation in self._recorder.operations())
+            return f"{self._verb}: asked the cluster for {looked} resources" if looked else f"{self._verb}: the engine works"
         now = self._recorder.elapsed()
         named = ", ".join(f"{operation.kind} {operation.name} ({now - operation.started:.0f} s)" for operation in running[:_NAMED])
         return f"waiting for {named}" + (f" and {len(running) - _NAMED} more" if len(running) > _NAMED else "")

@@ -44,7 +44,7 @@ class Recovery:
 
 def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger) -> Recovery:
     """Resolves what unfinished runs left. Bounded: about a minute for each thing that does not go away; then RehearsalError."""
-    notes = [*_remove_stale_locks(engine), *_end_leftovers(engine.state)]
+    notes = [*remove_stale_locks(engine), *_end_leftovers(engine.state)]
     state = engine.checkpoint()
     pending = state.get("pending_operations") or []
     recorded = {resource["urn"] for resource in state.get("resources") or []}
@@ -170,7 +170,7 @@ class _Resolver:
             raise RehearsalError(f"{shown} is being removed for more than {GONE_SECONDS:g} s; its finalizers are {held}")
 
 
-def _remove_stale_locks(engine: Engine) -> Iterator[str]:
+def remove_stale_locks(engine: Engine) -> Iterator[str]:
     """Locks of the state whose owner on this machine is gone; one that another machine or a living engine holds stays."""
     for lock in sorted((engine.state / ".pulumi" / "locks").glob("**/*.json")):
         try:

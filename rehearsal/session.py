@@ -64,6 +64,11 @@ class Session:
     placeholders: list[str] = field(default_factory=list)
     """What was put in the place of something the stack lacks, or that cannot be read here."""
 
+    def unlock(self) -> None:
+        """Removes locks whose owner is gone, before a run that changes nothing."""
+        for line in recovery.remove_stale_locks(self.engine):
+            console.note(f"recovery: {line}")
+
     def recover(self) -> bool:
         """Mends what unfinished runs left; whether the next one should refresh."""
         with console.step("recover what the last run left", quiet_for=0.5):
@@ -94,7 +99,8 @@ def prepare(options: Options, needs_charts: bool = True) -> Session:
     _refuse_azure_itself(options, written, project)
     missing = _missing_secrets(options, written, project)
     written |= {f"{project}:{key}": stack_files.placeholder(key) for key in missing}
-    _check_settings(root, written, project)
+    if needs_charts:
+        _check_settings(root, written, project)
     wishes = Wishes.of(root, written, project)
     asked = [*(wishes.addresses() if needs_charts else []), *([] if plugins.installed() else [plugins.address()])]
     with ThreadPoolExecutor(1) as pool:
@@ -167,7 +173,7 @@ def _on_cluster(options: Options, written: Mapping[str, Any], project: str) -> t
     wanted = subscription.opened(config.get(key))
     if options.cluster == "rehearsal":
         plane = _control_plane(options)
-        cluster = clusters.connect(str(plane.kubeconfig), "rehearsal")
+        cluster = clusters.connect(str(plane.kubeconfig), "rehearsal", plane.api)
         # An AKS cluster stays in the settings: the double answers for it with this cluster's kubeconfig.
         if not wanted.get("aks"):
             issuer = {"oidcIssuer": wanted["oidcIssuer"]} if "oidcIssuer" in wanted else {}

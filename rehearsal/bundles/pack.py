@@ -23,6 +23,8 @@ BUNDLES = Path(__file__).resolve().parent
 ROOT = BUNDLES.parent.parent
 SHARED = {"templates/_lib.tpl": BUNDLES / "_lib" / "_lib.tpl", "templates/objects.yaml": BUNDLES / "_lib" / "objects.yaml"}
 """What every bundle gets at packing time, by the path inside its chart."""
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Reads a lock ten times as fast as Python's own, where the C library is there."""
 
 
 def pack(lock_path: Path = ROOT / "charts.yaml", into: Path = ROOT / ".rehearsal" / "mirror") -> Path:
@@ -69,7 +71,7 @@ def archive(name: str, version: str, app_version: str) -> bytes:
 
 def _read(lock_path: Path) -> dict[str, Any]:
     try:
-        lock = yaml.safe_load(lock_path.read_text())
+        lock = yaml.load(lock_path.read_text(), Loader)
     except OSError as error:
         raise RehearsalError(f"{lock_path} cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:

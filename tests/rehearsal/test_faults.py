@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal import cluster as clusters
 from rehearsal import order, probe, processes, tools
 from rehearsal.control_plane import ControlPlane
 from rehearsal.session import Options, Session
 from tests.rehearsal import rig as rigs
 from tests.rehearsal.rig import Rig
 
+pytestmark = pytest.mark.filterwarnings("ignore:Error in event stream")
 CLI = "import sys; from pathlib import Path; from rehearsal import cli; cli.run(Path(sys.argv.pop(1)))"
 KILLS = 10
 LONGEST_SECONDS = 9.0
@@ -52,7 +54,7 @@ def when_running(name: str, kind: str, then: Callable[[Session], None], after: f
 
 
 def test_an_engine_killed_while_helm_installs_and_a_deployment_is_awaited(rig: Rig) -> None:
-    killed = rig.up(when_running("web", "Deployment", rigs.kill_engine, after=0.2))
+    killed = rig.up(when_running("web", "Deployment", rigs.kill_engine, after=0.1))
     assert (killed.succeeded, killed.errors) == (False, ["the engine was killed by signal 9"])
     converges(rig)
 
@@ -60,7 +62,7 @@ def test_an_engine_killed_while_helm_installs_and_a_deployment_is_awaited(rig: R
 def test_an_engine_killed_while_helm_upgrades(rig: Rig) -> None:
     assert rig.up().succeeded
     rig.configure(greeting="bye")
-    assert not rig.up(when_running("second", "Release", rigs.kill_engine, after=0.4)).succeeded
+    assert not rig.up(when_running("second", "Release", rigs.kill_engine, after=0.1)).succeeded
     converges(rig)
     path = f"/api/v1/namespaces/{rig.prefix}-second/configmaps/second"
     assert rig.api.request("GET", path)["data"] == {"text": "bye"}
@@ -120,4 +122,4 @@ def test_the_whole_stack_killed_ten_times_on_its_way_up(own_control_plane: Contr
     last = rig.up()
     assert last.succeeded, last.errors
     assert rig.up().changed == 0
-    assert order.prove(own_control_plane.api).violations == []
+    assert order.prove(clusters.connect(str(own_control_plane.kubeconfig), "rehearsal").api).violations == []

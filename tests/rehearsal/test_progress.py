@@ -66,3 +66,9 @@ def test_what_an_up_refreshes_first_is_not_counted_twice() -> None:
     told = Told(first=2)
     told.at(0.5, events.began(MAP, "a", "refresh", "first"), events.ended(MAP, "a", "refresh", "first"))
     assert told.at(1.0, events.began(RELEASE, "b", layer="first")) == ["   1.0 s    0/2  first: create"]
+
+
+def test_a_refresh_before_an_up_is_not_silent_either() -> None:
+    told = Told(first=2)
+    told.at(0.5, events.began(MAP, "a", "refresh", "first"), events.ended(MAP, "a", "refresh", "first"))
+    assert told.at(5.0) == ["   5.0 s    0/2  up: asked the cluster for 1 resources"]

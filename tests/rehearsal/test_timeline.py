@@ -81,5 +81,5 @@ def test_a_run_without_a_change_says_so() -> None:
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RehearsalError, match="the timeline cannot be written to .*file/t.svg"):
+    with pytest.raises(RehearsalError, match=r"the timeline cannot be written to .*file/t\.svg"):
         timeline.write(outcome(), tmp_path / "file" / "t.svg", "up")

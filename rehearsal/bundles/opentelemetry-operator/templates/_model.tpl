@@ -77,6 +77,7 @@ webhooks:
       {{- end }}
   {{- end }}
 {{- if $v.crds.create }}
+crdAnnotations: {{ toJson .Values.crds.annotations }}
 crds:
   opentelemetry.io:
     Instrumentation: {versions: [v1alpha1]}
