@@ -50,15 +50,11 @@ SEVERAL = {
     **STACKS,
     "several of all": stack(
         "large",
-        traces="distributed",
-        logs="distributed",
-        **{
-            "tempo": {"mode": "distributed", "replicas": 4, "replicationFactor": 3},
-            "loki": {"mode": "distributed", "replicas": 5, "replicationFactor": 3},
-        },
+        tempo={"mode": "distributed", "replicas": 4, "replicationFactor": 3},
+        loki={"mode": "distributed", "replicas": 5, "replicationFactor": 3},
     ),
-    "several monoliths": stack("small", **{"loki": {"replicas": 3, "replicationFactor": 3}, "istio": {"gatewayReplicas": 2}}),
-    "several collectors": stack("small", **{"opentelemetry": {"collectorReplicas": 2}}),
+    "several monoliths": stack("small", loki={"replicas": 3, "replicationFactor": 3}, istio={"gatewayReplicas": 2}),
+    "several collectors": stack("small", opentelemetry={"collectorReplicas": 2}),
 }
 
 # every container
@@ -231,7 +227,7 @@ def test_a_quantity_in_another_form_is_an_error_and_not_a_wrong_sum(quantity: st
 
 _PART = "{section}.podDisruptionBudget.maxUnavailable", "{section}.topologySpreadConstraints", "{section}.affinity"
 _TOP = "podDisruptionBudget.enabled", "topologySpreadConstraints", "affinity"
-KEPT_APART: dict[tuple[str, str], tuple[str, str | None, str]] = {
+KEPT_APART: dict[tuple[str, str], tuple[str | None, ...]] = {
     ("cert-manager", "cert-manager"): _TOP,
     ("cert-manager", "cert-manager-webhook"): (
         "webhook.podDisruptionBudget.enabled",
@@ -300,6 +296,8 @@ def test_what_runs_several_times_is_drained_one_by_one_and_kept_apart(name: str)
         defaults = reference.defaults(chart)
         whole = reference.over({**defaults, **defaults.get("_internal_defaults_do_not_set", {})}, values[chart])
         budget, spread, affinity = KEPT_APART[chart, workload.component]
+        assert budget
+        assert affinity
         assert value_at(whole, budget), (workload.name, budget)
         assert spread is None or (ZONE in str(value_at(whole, spread)) or NODE in str(value_at(whole, spread))), workload.name
         kept = str(value_at(whole, affinity))
