@@ -137,7 +137,11 @@ _CHARTS: dict[str, tuple[_Row, ...]] = {
 
 
 def chart_values(settings: Settings, topology: Topology) -> Iterator[tuple[Release, dict[str, Any]]]:
-    """Every release of a stack with the values it gets."""
+    """Every release of a stack with the values it gets; not those of what its cluster has already."""
+    yield from ((release, values) for release, values in _releases(settings, topology) if release.chart in topology.charts)
+
+
+def _releases(settings: Settings, topology: Topology) -> Iterator[tuple[Release, dict[str, Any]]]:
     r = topology.releases
     yield r.crds, {}
     yield r.cert_manager, cert_manager.values(settings)

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 from rich.console import Console
 
-from components.capacity import load_of
 from components.errors import ConfigurationError
 from components.settings import LoadSettings
-from sizing.data import Environment, Retention, environments, prices
+from components.settings_base import RetentionDays
+from sizing.data import Environment, environments, prices
 from sizing.plan import plan
 from sizing.report import PRICES, docs_table, prices_text, show
 
@@ -37,7 +37,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=text)
     parser.add_argument("--retention-days", type=int, metavar="DAYS", help="how long metrics, traces and logs are kept")
     parser.add_argument("--environment", metavar="NAME", help="one of sizing/environments.yaml; default: all")
-    parser.add_argument("--mesh", choices=("sidecar", "ambient"), default="sidecar")
+    parser.add_argument("--mesh", choices=("sidecar", "ambient"), help="default: what the stack file says")
     parser.add_argument("--prices", type=Path, default=PRICES, metavar="FILE", help="default: prices.yaml")
     parser.add_argument("--markdown", action="store_true", help="print the page of the documentation instead")
     return parser.parse_args(argv)
@@ -48,17 +48,16 @@ def with_load(environment: Environment, asked: argparse.Namespace) -> Environmen
     named: dict[str, Any] = {
         LoadSettings.model_fields[name].alias or to_camel(name): value for name in LOAD if (value := getattr(asked, name)) is not None
     }
-    changes: dict[str, Any] = {}
     try:
-        changes["load"] = LoadSettings.model_validate(environment.load.model_dump(by_alias=True) | named)
+        load = LoadSettings.model_validate(environment.settings.load.model_dump(by_alias=True) | named)
         if asked.retention_days is not None:
-            days = dict.fromkeys(("metricsDays", "tracesDays", "logsDays"), asked.retention_days)
-            changes["retention"] = Retention.model_validate(days)
+            TypeAdapter(RetentionDays).validate_python(asked.retention_days)
     except ValidationError as error:
-        # one flag sets all three retentions, and one line says what is wrong with it
-        wrong = {(str(e["loc"][0]) if e["loc"][0] in named else "retentionDays"): e for e in error.errors(include_url=False)}
-        raise ConfigurationError(f"{key} is {e['input']!r}: {e['msg'].removeprefix('Input ')}" for key, e in wrong.items()) from None
-    return environment.model_copy(update=changes)
+        wrong = error.errors(include_url=False)
+        raise ConfigurationError(
+            f"{e['loc'][0] if e['loc'] else 'retentionDays'} is {e['input']!r}: {e['msg'].removeprefix('Input ')}" for e in wrong
+        ) from None
+    return environment.changed(load=load, retention_days=asked.retention_days, mesh=asked.mesh)
 
 
 def run(asked: argparse.Namespace, console: Console) -> None:
@@ -71,7 +70,7 @@ def run(asked: argparse.Namespace, console: Console) -> None:
         raise ConfigurationError(f"environment is {asked.environment}: must be one of {', '.join(known)}")
     chosen = {name: with_load(e, asked) for name, e in known.items() if asked.environment in (None, name)}
     for name, environment in chosen.items():
-        show(console, name, environment, plan(load_of(environment.load), environment, costs, asked.mesh), costs)
+        show(console, name, environment, plan(environment, costs), costs)
     console.print(f"\n{prices_text(costs)}", highlight=False)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
 from components import capacity
-from components.capacity import FEWEST_NODES, Load, Logs, Mesh, Need, Traces, k
+from components.capacity import FEWEST_NODES, Load, Logs, Need, Traces, k, load_of
 from components.footprint import Workload, workloads
-from components.presets import PRESETS, size
+from components.presets import PRESETS, replicas, size
 from components.settings import LoadSettings, Preset, Settings
 from sizing.data import Environment
 
@@ -25,19 +26,35 @@ class Choice(NamedTuple):
     notes: tuple[str, ...]
 
 
-def choose(load: Load, environment: Environment, mesh: Mesh) -> Choice:
-    """The least settings that carry a load and keep the environment's promises; the greatest, with what they lack, where none do."""
+def choose(environment: Environment) -> Choice:
+    """The environment's settings, raised as far as its load asks; as far as they go, with what they lack, where nothing carries it."""
+    load, base = load_of(environment.settings.load), environment.settings
     traces, why_traces = _trace_mode(load)
     logs, why_logs = _log_mode(load)
+    traces = "distributed" if base.tempo.mode == "distributed" else traces
+    logs = "distributed" if base.loki.mode == "distributed" else logs
     # what one process of Tempo no longer carries is at least as much as the greatest preset gives it
-    least = PRESETS[-1] if traces == "distributed" else environment.least_preset
+    least = PRESETS[-1] if traces != base.tempo.mode else base.preset
     for preset in PRESETS[PRESETS.index(least) :]:
-        settings, running = _settings(load, environment, mesh, traces, logs, preset)
-        # on the fewest nodes, or more pods, which are on more nodes, could do with a smaller preset
-        short = capacity.shortfalls(settings, running, FEWEST_NODES)
+        settings, running = _raised(load, environment, traces, logs, preset)
+        short = _short(settings, running)
         if not short or preset == PRESETS[-1]:
-            return Choice(settings, running, (*why_traces, *why_logs, *short))
+            return Choice(settings, running, (*why_traces, *why_logs, *short, *_generous(load, environment, settings)))
     raise AssertionError("the presets end with the greatest")
+
+
+def _short(settings: Settings, running: tuple[Workload, ...]) -> list[str]:
+    # on the fewest nodes, or more pods, which are on more nodes, could do with a smaller preset
+    return capacity.shortfalls(settings, running, FEWEST_NODES)
+
+
+def _generous(load: Load, environment: Environment, chosen: Settings) -> Iterator[str]:
+    """Says where the stack file's preset is greater than the load asks for."""
+    for preset in PRESETS[: PRESETS.index(chosen.preset)] if chosen.preset == environment.settings.preset else ():
+        settings, running = _raised(load, environment, chosen.tempo.mode, chosen.loki.mode, preset)
+        if not _short(settings, running):
+            yield f"{preset} would carry this load; {chosen.preset} is what the stack file says"
+            return
 
 
 def _log_mode(load: Load) -> tuple[Logs, list[str]]:
@@ -77,47 +94,39 @@ def one_tempo_at_its_greatest() -> Need:
     return _one_tempo(Load(spans_per_second=spans))
 
 
-def _settings(
-    load: Load, environment: Environment, mesh: Mesh, traces: Traces, logs: Logs, preset: Preset
-) -> tuple[Settings, tuple[Workload, ...]]:
-    needs = {n.component: n for n in capacity.needs(load, mesh, traces, logs)}
-    least = environment.store_replicas
-    ingesters = _replicas(load.span_mb_per_second / k("tempoIngesterMaxMB"), least) if traces == "distributed" else 1
-    loki = _replicas(load.log_mb_per_second * k("lokiIngesters") / k("lokiTableMB"), least) if logs == "distributed" else least
+def _raised(load: Load, environment: Environment, traces: Traces, logs: Logs, preset: Preset) -> tuple[Settings, tuple[Workload, ...]]:
+    base = environment.settings
+    needs = {n.component: n for n in capacity.needs(load, base.istio.mode, traces, logs)}
+    ingesters = load.span_mb_per_second / k("tempoIngesterMaxMB") if traces == "distributed" else 1
+    loki = load.log_mb_per_second * k("lokiIngesters") / k("lokiTableMB") if logs == "distributed" else 1
     settings, running = _configured(
+        environment,
         preset,
-        mesh,
-        (traces, ingesters, least if traces == "distributed" else 1),
-        (logs, loki, least),
+        (traces, _replicas(ingesters, base.tempo.replicas)),
+        (logs, _replicas(loki, base.loki.replicas)),
         # as many as one core each carries, which every preset gives
-        _replicas(needs["collector"].cpu, environment.replicas),
-        _replicas(needs["gateway"].cpu, environment.replicas),
+        _replicas(needs["collector"].cpu, base.opentelemetry.collector_replicas or replicas("collector", preset)),
+        _replicas(needs["gateway"].cpu, base.istio.gateway_replicas or replicas("gateway", preset)),
     )
-    stated = {
-        "pods": load.pods,
-        "requestsPerSecond": load.requests_per_second,
-        "spansPerSecond": load.spans_per_second,
-        "logMBPerSecond": load.log_mb_per_second,
-        "activeSeries": load.active_series,
-    }
-    return settings.model_copy(update={"load": LoadSettings.model_validate(stated)}), running
+    return settings.model_copy(update={"load": base.load}), running
 
 
 def _replicas(wanted: float, least: int) -> int:
     return min(MOST_REPLICAS, max(least, ceil(wanted)))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _configured(
-    preset: Preset, mesh: Mesh, tempo: tuple[Traces, int, int], loki: tuple[Logs, int, int], collectors: int, gateways: int
+    environment: Environment, preset: Preset, tempo: tuple[Traces, int], loki: tuple[Logs, int], collectors: int, gateways: int
 ) -> tuple[Settings, tuple[Workload, ...]]:
-    settings = Settings.model_validate(
-        {
-            "preset": preset,
-            "istio": {"mode": mesh, "gatewayReplicas": gateways},
-            "opentelemetry": {"collectorReplicas": collectors},
-            "tempo": {"mode": tempo[0], "replicas": tempo[1], "replicationFactor": tempo[2]},
-            "loki": {"mode": loki[0], "replicas": loki[1], "replicationFactor": loki[2]},
-        }
-    )
+    base = environment.settings
+    changes = {
+        "preset": preset,
+        "load": LoadSettings(),
+        "istio": base.istio.model_copy(update={"gateway_replicas": gateways}),
+        "opentelemetry": base.opentelemetry.model_copy(update={"collector_replicas": collectors}),
+        "tempo": base.tempo.model_copy(update={"mode": tempo[0], "replicas": tempo[1]}),
+        "loki": base.loki.model_copy(update={"mode": loki[0], "replicas": loki[1]}),
+    }
+    settings = base.model_copy(update=changes)
     return settings, tuple(workloads(settings))

@@ -29,9 +29,9 @@ class Row(NamedTuple):
 class Cluster:
     """Everything that runs, and what it reserves on a number of nodes."""
 
-    def __init__(self, load: Load, choice: Choice, needs: dict[str, Need]) -> None:
+    def __init__(self, load: Load, choice: Choice, needs: dict[str, Need], changed_traces: bool) -> None:
         self.needs = needs
-        self.distributed_traces = choice.settings.tempo.mode == "distributed"
+        self.changed_traces = changed_traces
         # the stores' blobs are Azure's, whatever the settings of a plan say
         self.workloads = [w for w in choice.running if w.component != "azurite"]
         proxy = {"istio-proxy": size("istio-proxy", choice.settings.preset)}
@@ -54,7 +54,7 @@ class Cluster:
     def greatest_pod(self) -> tuple[float, float]:
         """Cores and MiB of the greatest pod, which one node must hold beside its daemons."""
         pods = [self._pod(w) for w in self.workloads if w.replicas]
-        if self.distributed_traces:
+        if self.changed_traces:
             # nodes stay as great as one Tempo at its greatest needed them: past the change of mode, more load must not cost less
             pods.append(one_tempo_at_its_greatest()[1:3])
         return max(cpu for cpu, _ in pods), max(memory for _, memory in pods)

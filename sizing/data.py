@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import yaml
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError
 
+from components.capacity import Mesh
 from components.charts import ROOT
+from components.config import SECRET_KEYS, parse
 from components.errors import ConfigurationError
 from components.merge import DuplicateKey, read_yaml
-from components.settings import LoadSettings, Model, Preset, RetentionDays
+from components.settings import LoadSettings, Model, Settings
+
+PREFIX = "istio-stack:"
 
 Replication = Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"]
 ClusterTier = Literal["Free", "Standard"]
@@ -66,37 +71,46 @@ class Prices(Model):
     load_balancer_per_month: Money
 
 
-class Retention(Model):
-    """Days that each store keeps its data."""
-
-    metrics_days: RetentionDays
-    traces_days: RetentionDays
-    logs_days: RetentionDays
-
-
-class Environment(Model):
-    """What one environment promises, and what it has to carry."""
+class _Entry(Model):
+    """What environments.yaml says of one environment."""
 
     why: str
-    least_preset: Preset
-    replicas: Annotated[int, Field(ge=1, le=100)]
-    """Collectors and gateways, at least."""
-    store_replicas: Literal[1, 3]
-    """Processes that hold fresh logs and traces, and the replication factor with it."""
     nodes: Annotated[int, Field(ge=1, le=1000)]
-    """Nodes, at least."""
-    replication: Replication
     cluster_tier: ClusterTier
-    retention: Retention
     load: LoadSettings
 
-    @model_validator(mode="after")
-    def _three_stores_need_three_nodes(self) -> Environment:
-        if self.nodes < self.store_replicas:
-            raise ValueError(f"nodes is {self.nodes}: {self.store_replicas} replicas of a store go on as many nodes")
-        return self
+
+@dataclass(frozen=True, eq=False)
+class Environment:
+    """What one environment promises, and the settings that it has anyway: a plan may have more of everything, never less."""
+
+    why: str
+    nodes: int
+    """Nodes, at least."""
+    cluster_tier: ClusterTier
+    settings: Settings
+    """Those of its stack, with the load that it has to carry."""
+
+    @property
+    def replication(self) -> Replication:
+        """How the storage account keeps its blobs; locally redundant where the stack has none yet."""
+        found = self.settings.azure.replication if self.settings.azure else "Standard_LRS"
+        return cast(Replication, found.removeprefix("Standard_"))
+
+    def changed(self, *, load: LoadSettings | None = None, retention_days: int | None = None, mesh: Mesh | None = None) -> Environment:
+        """The same environment with another load, one retention for all signals, or another mesh."""
+        settings = self.settings
+        if load is not None:
+            settings = settings.model_copy(update={"load": load})
+        if retention_days is not None:
+            stores = {name: getattr(settings, name).model_copy(update={"retention_days": retention_days}) for name in STORES}
+            settings = settings.model_copy(update=stores)
+        if mesh is not None:
+            settings = settings.model_copy(update={"istio": settings.istio.model_copy(update={"mode": mesh})})
+        return replace(self, settings=settings)
 
 
+STORES = ("prometheus", "tempo", "loki")
 _M = TypeVar("_M", bound=Model)
 
 
@@ -106,25 +120,24 @@ def prices(path: Path) -> Prices:
 
 
 def environments(folder: Path = ROOT) -> dict[str, Environment]:
-    """Every environment, with the load and the retention that its stack file in this folder states. Raises ConfigurationError."""
+    """Every environment, with the settings of its stack file in this folder. Raises ConfigurationError."""
     path = Path(__file__).parent / "environments.yaml"
-    return {
-        name: _model(Environment, entry | _stated(name, entry, folder), f"{path.name}: {name}") for name, entry in _document(path).items()
-    }
+    return {name: _environment(name, entry, folder) for name, entry in _document(path).items()}
 
 
-def _stated(name: str, entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _environment(name: str, document: Any, folder: Path) -> Environment:
+    entry = _model(_Entry, document, f"environments.yaml: {name}")
     path = folder / f"Pulumi.{name}.yaml"
-    if not path.is_file():
-        return {}
-    config = (_document(path) or {}).get("config") or {}
-    days = {
-        key: config[f"istio-stack:{store}"]["retentionDays"]
-        for store, key in (("prometheus", "metricsDays"), ("tempo", "tracesDays"), ("loki", "logsDays"))
-        if isinstance(config.get(f"istio-stack:{store}"), dict) and "retentionDays" in config[f"istio-stack:{store}"]
-    }
-    stated: dict[str, Any] = {"retention": entry["retention"] | days}
-    return stated | ({"load": config["istio-stack:load"]} if config.get("istio-stack:load") else {})
+    stated = (_document(path) or {}).get("config") or {} if path.is_file() else {}
+    own = {key.removeprefix(PREFIX): value for key, value in stated.items() if key.startswith(PREFIX)}
+    # a preset that is too small for the load is what this is to find out, so the border does not see them together
+    load = own.pop("load", None)
+    try:
+        settings = parse({**own, **dict.fromkeys(SECRET_KEYS, "not needed here")})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path.name}: {line}" for line in error.lines) from None
+    chosen = entry.load if load is None else _model(LoadSettings, load, f"{path.name}: load")
+    return Environment(entry.why, entry.nodes, entry.cluster_tier, settings.model_copy(update={"load": chosen}))
 
 
 def _document(path: Path) -> Any:

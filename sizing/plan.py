@@ -8,16 +8,14 @@ from math import ceil, inf
 from typing import NamedTuple
 
 from components import capacity
-from components.capacity import DAY, MIB, Load, Mesh, k
+from components.capacity import DAY, MIB, Load, k, load_of
 from components.settings import Settings
 from sizing.choice import choose
 from sizing.cluster import Cluster, Row, nodes
-from sizing.data import Environment, Node, Prices, Retention
+from sizing.data import Environment, Node, Prices
 
 GIB = 1024 * MIB
 MONTH_SECONDS = 730 * 3600
-LEAST_VOLUMES = {"prometheus": 20, "tempo": 10, "loki": 10}
-"""GiB, the defaults of settings."""
 
 
 class Volume(NamedTuple):
@@ -43,9 +41,8 @@ class Plan:
     """What one environment needs for a load, and what that costs."""
 
     load: Load
-    retention: Retention
     settings: Settings
-    """The settings that this plan is made with: preset, modes and replicas."""
+    """The settings that this plan is made with: preset, modes, replicas and retentions."""
     rows: tuple[Row, ...]
     volumes: tuple[Volume, ...]
     trace_gb: float
@@ -79,19 +76,18 @@ class Plan:
         return sum(cost.amount for cost in self.costs)
 
 
-def plan(load: Load, environment: Environment, prices: Prices, mesh: Mesh = "sidecar", retention: Retention | None = None) -> Plan:
-    """The least that carries a load and keeps the environment's promises.
+def plan(environment: Environment, prices: Prices) -> Plan:
+    """The least that carries an environment's load and keeps its promises.
 
     More load never costs less, and never needs less of anything but nodes, of which there may be fewer where greater ones are cheaper.
     """
-    kept = retention or environment.retention
-    choice = choose(load, environment, mesh)
-    settings, notes = choice.settings, choice.notes
-    volumes = _volumes(load, kept, settings)
-    trace_gb = load.span_mb_per_second * DAY * kept.traces_days / 1e3 / k("tempoCompression")
-    log_gb = load.log_mb_per_second * DAY * kept.logs_days / 1e3 / k("lokiCompression")
-    needs = {need.component: need for need in capacity.needs(load, mesh, settings.tempo.mode, settings.loki.mode)}
-    cluster = Cluster(load, choice, needs)
+    choice = choose(environment)
+    settings, notes, load = choice.settings, choice.notes, load_of(choice.settings.load)
+    volumes = _volumes(load, settings)
+    trace_gb = load.span_mb_per_second * DAY * settings.tempo.retention_days / 1e3 / k("tempoCompression")
+    log_gb = load.log_mb_per_second * DAY * settings.loki.retention_days / 1e3 / k("lokiCompression")
+    needs = {need.component: need for need in capacity.needs(load, settings.istio.mode, settings.tempo.mode, settings.loki.mode)}
+    cluster = Cluster(load, choice, needs, settings.tempo.mode != environment.settings.tempo.mode)
     node, count, fits = nodes(cluster, environment, prices)
     if not fits:
         notes = (*notes, f"no node size in the prices holds the greatest pod; {node.name} is reckoned with: add a greater one")
@@ -99,11 +95,12 @@ def plan(load: Load, environment: Environment, prices: Prices, mesh: Mesh = "sid
         Cost("nodes", f"{count} x {node.name}", count * node.per_hour * prices.hours_per_month),
         *_other_costs(load, environment, prices, volumes, trace_gb + log_gb),
     )
-    return Plan(load, kept, settings, tuple(cluster.rows(count)), volumes, trace_gb, log_gb, node, count, costs, notes)
+    return Plan(load, settings, tuple(cluster.rows(count)), volumes, trace_gb, log_gb, node, count, costs, notes)
 
 
-def _volumes(load: Load, retention: Retention, settings: Settings) -> tuple[Volume, ...]:
-    samples = load.active_series / k("scrapeSeconds") * retention.metrics_days * DAY
+def _volumes(load: Load, settings: Settings) -> tuple[Volume, ...]:
+    """As much as settings say, or more where the load needs it."""
+    samples = load.active_series / k("scrapeSeconds") * settings.prometheus.retention_days * DAY
     metrics = samples * k("prometheusBytesPerSample") / k("prometheusVolumeFill")
     # what one ingester gets at the most: all there is, until there are more of them
     traces = min(load.span_mb_per_second, k("tempoIngesterMaxMB") if settings.tempo.mode == "distributed" else inf)
@@ -111,11 +108,11 @@ def _volumes(load: Load, retention: Retention, settings: Settings) -> tuple[Volu
     fresh_traces = traces * settings.tempo.replication_factor * k("tempoBlockSeconds") * 1e6
     fresh_logs = logs * settings.loki.replication_factor * k("lokiVolumeSeconds") * 1e6
     return tuple(
-        Volume(store, count, max(LEAST_VOLUMES[store], ceil(data / GIB)))
-        for store, count, data in (
-            ("prometheus", 1, metrics),
-            ("tempo", settings.tempo.replicas, fresh_traces),
-            ("loki", settings.loki.replicas, fresh_logs),
+        Volume(store, choice.replicas, max(choice.volume_gi, ceil(data / GIB)))
+        for store, choice, data in (
+            ("prometheus", settings.prometheus, metrics),
+            ("tempo", settings.tempo, fresh_traces),
+            ("loki", settings.loki, fresh_logs),
         )
     )
 

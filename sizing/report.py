@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from components.capacity import Load, coefficients, load_of
+from components.capacity import Load, coefficients
 from components.charts import ROOT
 from sizing.data import Environment, Prices, environments, prices
 from sizing.plan import Plan, plan
@@ -47,7 +47,7 @@ def prices_text(costs: Prices) -> str:
 def docs_table(prices_file: Path = PRICES, folder: Path = ROOT) -> str:
     """The page of the documentation: what each environment costs and why, as Markdown. Raises ConfigurationError."""
     costs, found = prices(prices_file), environments(folder)
-    plans = {name: plan(load_of(environment.load), environment, costs) for name, environment in found.items()}
+    plans = {name: plan(environment, costs) for name, environment in found.items()}
     dated = prices_text(costs)
     intro = (
         "Written by `make docs` from `make size`. What the stack itself needs, per month, with the mesh's proxies in the applications' "
@@ -107,8 +107,8 @@ def load_text(load: Load) -> str:
 
 
 def retention_text(made: Plan) -> str:
-    kept = made.retention
-    return f"metrics {kept.metrics_days} days, traces {kept.traces_days}, logs {kept.logs_days}"
+    kept = made.settings
+    return f"metrics {kept.prometheus.retention_days} days, traces {kept.tempo.retention_days}, logs {kept.loki.retention_days}"
 
 
 def settings_text(made: Plan) -> str:

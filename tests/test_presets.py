@@ -19,7 +19,7 @@ from components.settings import Preset, Settings
 from components.topology import plan
 from tests import reference
 from tests.recorder import Run
-from tests.stacks import IMAGE, VARIANTS, installs, settings_of
+from tests.stacks import EVERY, IMAGE, installs, settings_of
 
 SMALL_MEBIBYTES = 4096
 """What the small preset may request in all."""
@@ -110,7 +110,7 @@ def test_every_container_requests_and_is_limited_in_cpu_and_memory(name: str) ->
     assert [entry for entry in sizes if entry[2].memory > entry[2].memory_limit] == []
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", EVERY)
 def test_every_release_of_a_stack_is_counted(variant: str) -> None:
     settings = settings_of(variant)
     assert [(release, values) for release, values in chart_values(settings, plan(settings))] == list(installs(settings))
@@ -148,9 +148,9 @@ def test_pods_of_helm_test_are_sized_too(preset: Preset) -> None:
     assert values["opentelemetry-operator"]["testFramework"]["resources"] == size("gate", preset).resources()
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", EVERY)
 def test_every_pod_that_the_program_itself_describes_is_sized(variant: str, record: Callable[..., Run]) -> None:
-    run = record(VARIANTS[variant])
+    run = record(EVERY[variant])
     described = [r for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob") for r in run.of_kind(kind)]
     assert len(described) >= 3
     for resource in described:
@@ -390,9 +390,9 @@ def test_every_retention_is_finite(name: str) -> None:
     assert values["loki"]["loki"]["compactor"]["retention_enabled"] is True
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", EVERY)
 def test_no_custom_resource_keeps_anything_for_ever(variant: str, record: Callable[..., Run]) -> None:
-    run = record(VARIANTS[variant])
+    run = record(EVERY[variant])
     for resource in run.resources.values():
         if resource.kind == "Release":
             continue
