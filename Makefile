@@ -3,6 +3,7 @@
 #   make destroy   remove the stack, keep the cluster         make down      stop the rehearsal cluster, remove its data
 #   make login     where the state of STACK is kept: BACKEND=azblob://… SECRETS=azurekeyvault://…, or BACKEND=https://api.pulumi.com
 #   make preflight what the cluster of STACK lacks, or has in the way
+#   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
 #   make test      all tests                                  make check     ruff and pyright
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
@@ -21,7 +22,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size test check bench sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -47,6 +48,11 @@ login: $(VENV)/.ready
 
 preflight: $(VENV)/.ready
 	@$(PY) -m components.preflight --stack $(STACK) $(if $(CONTEXT),--context '$(CONTEXT)')
+
+SIZE = PODS:pods RPS:requests-per-second SPANS:spans-per-second LOG_MB:log-mb-per-second SERIES:active-series DAYS:retention-days \
+	ENVIRONMENT:environment MESH:mesh PRICES:prices
+size: $(VENV)/.ready
+	@$(PY) -m sizing $(foreach pair,$(SIZE),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))
 
 test: $(VENV)/.ready
 	@$(RUN) tools

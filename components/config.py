@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from components import settings_rules
 from components.errors import ConfigurationError
-from components.settings import Model, Settings
+from components.settings import LoadSettings, Model, Settings
 
 KEYS: tuple[str, ...] = tuple(to_camel(name) for name in Settings.model_fields)
 """The configuration keys of the project, without the secrets."""
@@ -58,6 +58,10 @@ def parse(config: Mapping[str, Any]) -> Settings:
         lines += settings_rules.broken(settings)
     except ValidationError as error:
         lines += [_line(detail) for detail in error.errors(include_url=False)]
+    if settings is not None and settings.load != LoadSettings():
+        from components.capacity import shortfalls  # every chart's values at once: only a stack that states its load pays for them
+
+        lines += shortfalls(settings)
     if settings is None or lines:
         raise ConfigurationError(lines)
     return settings

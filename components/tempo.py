@@ -24,8 +24,8 @@ PARTS = {
     "metricsGenerator": "metrics-generator",
 }
 """Processes of the distributed mode: the chart's section to the component's name. A second generator would count every span twice."""
-SCALE_WITH_INGESTERS = ("distributor", "querier")
-"""Parts of which there are as many as ingesters where the preset has fewer."""
+SCALE_WITH_INGESTERS = ("distributor", "compactor", "querier")
+"""Parts of which there are as many as ingesters where the preset has fewer: Tempo's sizing page scales them by the same rate."""
 
 
 def trace_storage(blobs: BlobStore) -> dict[str, Any]:

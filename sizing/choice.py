@@ -1,0 +1,132 @@
+"""Which settings carry a load: modes, replicas and the least preset, with the reason where a documented limit decides. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from math import ceil
+from typing import NamedTuple
+
+from components import capacity
+from components.capacity import FEWEST_NODES, Load, Logs, Need, Traces, k, load_of
+from components.footprint import Workload, workloads
+from components.presets import PRESETS, replicas, size
+from components.settings import LoadSettings, Preset, Settings
+from sizing.data import Environment
+
+MOST_REPLICAS = 100
+"""What settings take at most; what that does not carry is said."""
+
+
+class Choice(NamedTuple):
+    """Settings, what they run, and what has to be said about them."""
+
+    settings: Settings
+    running: tuple[Workload, ...]
+    notes: tuple[str, ...]
+
+
+def choose(environment: Environment) -> Choice:
+    """The environment's settings, raised as far as its load asks; as far as they go, with what they lack, where nothing carries it."""
+    load, base = load_of(environment.settings.load), environment.settings
+    traces, why_traces = _trace_mode(load)
+    logs, why_logs = _log_mode(load)
+    traces = "distributed" if base.tempo.mode == "distributed" else traces
+    logs = "distributed" if base.loki.mode == "distributed" else logs
+    # what one process of Tempo no longer carries is at least as much as the greatest preset gives it
+    least = PRESETS[-1] if traces != base.tempo.mode else base.preset
+    for preset in PRESETS[PRESETS.index(least) :]:
+        settings, running = _raised(load, environment, traces, logs, preset)
+        short = _short(settings, running)
+        if not short or preset == PRESETS[-1]:
+            return Choice(settings, running, (*why_traces, *why_logs, *short, *_generous(load, environment, settings)))
+    raise AssertionError("the presets end with the greatest")
+
+
+def _short(settings: Settings, running: tuple[Workload, ...]) -> list[str]:
+    # on the fewest nodes, or more pods, which are on more nodes, could do with a smaller preset
+    return capacity.shortfalls(settings, running, FEWEST_NODES)
+
+
+def _generous(load: Load, environment: Environment, chosen: Settings) -> Iterator[str]:
+    """Says where the stack file's preset is greater than the load asks for."""
+    for preset in PRESETS[: PRESETS.index(chosen.preset)] if chosen.preset == environment.settings.preset else ():
+        settings, running = _raised(load, environment, chosen.tempo.mode, chosen.loki.mode, preset)
+        if not _short(settings, running):
+            yield f"{preset} would carry this load; {chosen.preset} is what the stack file says"
+            return
+
+
+def _log_mode(load: Load) -> tuple[Logs, list[str]]:
+    limit = capacity.coefficients()["lokiMonolithicGBPerDay"]
+    if load.log_gb_per_day <= k("lokiMonolithicGBPerDay"):
+        return "monolithic", []
+    day = f"{load.log_gb_per_day:,.0f} GB of logs a day"
+    return "distributed", [
+        f"Loki in distributed mode: {day}, and the monolithic mode is documented for about {limit.value:g} ({limit.source})"
+    ]
+
+
+def _trace_mode(load: Load) -> tuple[Traces, list[str]]:
+    """Distributed where one Tempo is past its documented limit, or past what the greatest preset gives to one."""
+    if load.spans_per_second > k("tempoSingleMinSpans"):
+        reason = (
+            f"{load.spans_per_second:,g} spans/s, and one process is documented up to {k('tempoSingleMinSpans'):,g} to "
+            f"{k('tempoSingleMaxSpans'):,g} ({capacity.coefficients()['tempoSingleMinSpans'].source})"
+        )
+        return "distributed", [f"Tempo in distributed mode: {reason}"]
+    need, limits = _one_tempo(load), size("tempo", PRESETS[-1])
+    if need.cpu > limits.cpu_limit / 1000 or need.memory > limits.memory_limit:
+        reason = f"{need.what} need {need.cpu:.1f} CPU and {need.memory:,.0f} MiB, more than the greatest preset gives to one process"
+        return "distributed", [f"Tempo in distributed mode: {reason}"]
+    return "single", []
+
+
+def _one_tempo(load: Load) -> Need:
+    (need,) = [n for n in capacity.needs(load, "sidecar", "single", "monolithic") if n.component == "tempo"]
+    return need
+
+
+def one_tempo_at_its_greatest() -> Need:
+    """What one Tempo needs at the most that the greatest preset, or its documentation, lets it carry."""
+    limits, each = size("tempo", PRESETS[-1]), _one_tempo(Load(spans_per_second=1))
+    spans = min(limits.cpu_limit / 1000 / each.cpu, limits.memory_limit / each.memory, k("tempoSingleMinSpans"))
+    return _one_tempo(Load(spans_per_second=spans))
+
+
+def _raised(load: Load, environment: Environment, traces: Traces, logs: Logs, preset: Preset) -> tuple[Settings, tuple[Workload, ...]]:
+    base = environment.settings
+    needs = {n.component: n for n in capacity.needs(load, base.istio.mode, traces, logs)}
+    ingesters = load.span_mb_per_second / k("tempoIngesterMaxMB") if traces == "distributed" else 1
+    loki = load.log_mb_per_second * k("lokiIngesters") / k("lokiTableMB") if logs == "distributed" else 1
+    settings, running = _configured(
+        environment,
+        preset,
+        (traces, _replicas(ingesters, base.tempo.replicas)),
+        (logs, _replicas(loki, base.loki.replicas)),
+        # as many as one core each carries, which every preset gives
+        _replicas(needs["collector"].cpu, base.opentelemetry.collector_replicas or replicas("collector", preset)),
+        _replicas(needs["gateway"].cpu, base.istio.gateway_replicas or replicas("gateway", preset)),
+    )
+    return settings.model_copy(update={"load": base.load}), running
+
+
+def _replicas(wanted: float, least: int) -> int:
+    return min(MOST_REPLICAS, max(least, ceil(wanted)))
+
+
+@lru_cache(maxsize=1024)
+def _configured(
+    environment: Environment, preset: Preset, tempo: tuple[Traces, int], loki: tuple[Logs, int], collectors: int, gateways: int
+) -> tuple[Settings, tuple[Workload, ...]]:
+    base = environment.settings
+    changes = {
+        "preset": preset,
+        "load": LoadSettings(),
+        "istio": base.istio.model_copy(update={"gateway_replicas": gateways}),
+        "opentelemetry": base.opentelemetry.model_copy(update={"collector_replicas": collectors}),
+        "tempo": base.tempo.model_copy(update={"mode": tempo[0], "replicas": tempo[1]}),
+        "loki": base.loki.model_copy(update={"mode": loki[0], "replicas": loki[1]}),
+    }
+    settings = base.model_copy(update=changes)
+    return settings, tuple(workloads(settings))

@@ -1,0 +1,167 @@
+"""The data files of the sizing as typed models: prices, and what the environments differ in. A mistake in one is one clear line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError
+
+from components.capacity import Mesh
+from components.charts import ROOT
+from components.config import SECRET_KEYS, parse
+from components.errors import ConfigurationError
+from components.merge import DuplicateKey, read_yaml
+from components.settings import LoadSettings, Model, Settings
+
+PREFIX = "istio-stack:"
+
+Replication = Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"]
+ClusterTier = Literal["Free", "Standard"]
+Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _every(*keys: str) -> AfterValidator:
+    """A table that must have a price for each of these."""
+
+    def check(table: dict[str, float]) -> dict[str, float]:
+        missing = [key for key in keys if key not in table]
+        if missing:
+            raise ValueError(f"has no price for {', '.join(missing)}")
+        return table
+
+    return AfterValidator(check)
+
+
+def _some(nodes: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not nodes:
+        raise ValueError("is []: at least one size of node must have a price")
+    return nodes
+
+
+ByReplication = Annotated[dict[Replication, Money], _every("LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS")]
+
+
+class Node(Model):
+    """A size of node and what one costs."""
+
+    name: str
+    cpu: Annotated[int, Field(ge=4, le=1024)]
+    """Cores. Four or more, as below that AKS reserves by another rule."""
+    memory_gi_b: Annotated[float, Field(ge=4, le=16384, alias="memoryGiB")]
+    per_hour: Annotated[Money, Field(gt=0)]
+
+
+class Prices(Model):
+    """What things cost, and on which day somebody vouched for it."""
+
+    as_of: date
+    currency: Annotated[str, Field(min_length=1)]
+    region: Annotated[str, Field(min_length=1)]
+    source: Annotated[str, Field(min_length=1)]
+    hours_per_month: Annotated[float, Field(ge=1, le=744)]
+    nodes: Annotated[tuple[Node, ...], Field(strict=False), AfterValidator(_some)]
+    disk_gi_b_per_month: Annotated[Money, Field(alias="diskGiBPerMonth")]
+    blob_gb_per_month: Annotated[ByReplication, Field(alias="blobGBPerMonth")]
+    blob_writes_per10000: Annotated[ByReplication, Field(alias="blobWritesPer10000")]
+    cluster_per_month: Annotated[dict[ClusterTier, Money], _every("Free", "Standard")]
+    load_balancer_per_month: Money
+
+
+class _Entry(Model):
+    """What environments.yaml says of one environment."""
+
+    why: str
+    nodes: Annotated[int, Field(ge=1, le=1000)]
+    cluster_tier: ClusterTier
+    load: LoadSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Environment:
+    """What one environment promises, and the settings that it has anyway: a plan may have more of everything, never less."""
+
+    why: str
+    nodes: int
+    """Nodes, at least."""
+    cluster_tier: ClusterTier
+    settings: Settings
+    """Those of its stack, with the load that it has to carry."""
+
+    @property
+    def replication(self) -> Replication:
+        """How the storage account keeps its blobs; locally redundant where the stack has none yet."""
+        found = self.settings.azure.replication if self.settings.azure else "Standard_LRS"
+        return cast(Replication, found.removeprefix("Standard_"))
+
+    def changed(self, *, load: LoadSettings | None = None, retention_days: int | None = None, mesh: Mesh | None = None) -> Environment:
+        """The same environment with another load, one retention for all signals, or another mesh."""
+        settings = self.settings
+        if load is not None:
+            settings = settings.model_copy(update={"load": load})
+        if retention_days is not None:
+            stores = {name: getattr(settings, name).model_copy(update={"retention_days": retention_days}) for name in STORES}
+            settings = settings.model_copy(update=stores)
+        if mesh is not None:
+            settings = settings.model_copy(update={"istio": settings.istio.model_copy(update={"mode": mesh})})
+        return replace(self, settings=settings)
+
+
+STORES = ("prometheus", "tempo", "loki")
+_M = TypeVar("_M", bound=Model)
+
+
+def prices(path: Path) -> Prices:
+    """The prices in a file. Raises ConfigurationError, one line per mistake."""
+    return _model(Prices, _document(path), str(path))
+
+
+def environments(folder: Path = ROOT) -> dict[str, Environment]:
+    """Every environment, with the settings of its stack file in this folder. Raises ConfigurationError."""
+    path = Path(__file__).parent / "environments.yaml"
+    return {name: _environment(name, entry, folder) for name, entry in _document(path).items()}
+
+
+def _environment(name: str, document: Any, folder: Path) -> Environment:
+    entry = _model(_Entry, document, f"environments.yaml: {name}")
+    path = folder / f"Pulumi.{name}.yaml"
+    stated = (_document(path) or {}).get("config") or {} if path.is_file() else {}
+    own = {key.removeprefix(PREFIX): value for key, value in stated.items() if key.startswith(PREFIX)}
+    # a preset that is too small for the load is what this is to find out, so the border does not see them together
+    load = own.pop("load", None)
+    try:
+        settings = parse({**own, **dict.fromkeys(SECRET_KEYS, "not needed here")})
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path.name}: {line}" for line in error.lines) from None
+    chosen = entry.load if load is None else _model(LoadSettings, load, f"{path.name}: load")
+    return Environment(entry.why, entry.nodes, entry.cluster_tier, settings.model_copy(update={"load": chosen}))
+
+
+def _document(path: Path) -> Any:
+    try:
+        return read_yaml(path)
+    except (OSError, yaml.YAMLError, DuplicateKey) as error:
+        reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
+        raise ConfigurationError(f"{path} cannot be read: {reason}") from None
+
+
+def _model(model: type[_M], document: Any, name: str) -> _M:
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError(f"{name}: {_line(detail)}" for detail in error.errors(include_url=False)) from None
+
+
+def _line(detail: Any) -> str:
+    """One mistake as settings say theirs: the key, its value, the rule."""
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "missing":
+        return f"{key} is missing: it must be set"
+    if detail["type"] == "extra_forbidden":
+        return f"{key} is not a key of this file"
+    if detail["type"] == "value_error":
+        return f"{key} {detail['ctx']['error']}".strip()
+    return f"{key} is {detail['input']!r}: {detail['msg'].removeprefix('Input ')}".removeprefix(" is ")
