@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components import alloy, azurite, cert_manager, grafana, istio, loki, opentelemetry, prometheus, sample_app, tempo
+from components import alloy, azurite, cert_manager, crds, grafana, istio, loki, opentelemetry, prometheus, sample_app, tempo
 from components.presets import Size
 from components.settings import Settings
 from components.topology import Release, Topology, plan
@@ -143,7 +143,7 @@ def chart_values(settings: Settings, topology: Topology) -> Iterator[tuple[Relea
 
 def _releases(settings: Settings, topology: Topology) -> Iterator[tuple[Release, dict[str, Any]]]:
     r = topology.releases
-    yield r.crds, {}
+    yield r.crds, crds.values()
     yield r.cert_manager, cert_manager.values(settings)
     yield r.istio_base, istio.base_values(settings)
     yield r.istiod, istio.istiod_values(settings, topology)

@@ -315,9 +315,8 @@ def test_a_key_needs_no_identity(with_key: Run) -> None:
         assert not with_key.of_kind(kind), kind
 
 
-@pytest.mark.parametrize("config", [WITH_KEY, {}], ids=["in Azure", "Azurite"])
-def test_a_store_starts_once_its_key_is_proven(config: dict[str, Any], record: Record) -> None:
-    run = record(config, stack="dev")
+def test_a_store_starts_once_its_key_is_proven(with_key: Run) -> None:
+    run = with_key
     for store in STORES:
         gate = run.named("Job", f"{store}-blob-gate")
         before = run.waits_for(gate)
@@ -326,10 +325,16 @@ def test_a_store_starts_once_its_key_is_proven(config: dict[str, Any], record: R
         assert gate.urn in run.waits_for(run.named("Release", store))
 
 
-@pytest.mark.parametrize("config", [WITH_KEY, {}], ids=["in Azure", "Azurite"])
-def test_a_gate_takes_the_stores_key_from_the_stores_secret(config: dict[str, Any], record: Record) -> None:
-    run = record(config, stack="dev")
-    names = plan(parse({"grafanaAdminPassword": "x", **config}), "istio-stack", "dev")
+def test_a_store_on_azurite_waits_for_the_job_that_made_its_container_with_the_same_key_and_for_no_gate(record: Record) -> None:
+    run = record({})
+    job = run.named("Job", "create-containers")
+    assert [j.name for j in run.of_kind("Job") if "blob-gate" in j.name] == []
+    assert all(job.urn in run.waits_for(run.named("Release", store)) for store in STORES)
+
+
+def test_a_gate_takes_the_stores_key_from_the_stores_secret(with_key: Run) -> None:
+    run = with_key
+    names = plan(parse({"grafanaAdminPassword": "x", **WITH_KEY}), "istio-stack", "dev")
     for store, blobs in (("tempo", names.tempo_blobs), ("loki", names.loki_blobs)):
         job = run.named("Job", f"{store}-blob-gate").inputs
         pod = job["spec"]["template"]
