@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import pulumi
-from pulumi.runtime.config import CONFIG, get_config_env
+from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -31,7 +31,14 @@ def load() -> Settings:
     prefix = f"{pulumi.get_project()}:"
     everything = {**get_config_env(), **CONFIG.get()}
     config = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
-    return parse({key: _decoded(key, value) for key, value in config.items()})
+    settings = parse({key: _decoded(key, value) for key, value in config.items()})
+    if settings.azure is not None and (bare := [key for key in SECRET_KEYS if not is_config_secret(prefix + key)]):
+        raise ConfigurationError(
+            f"{key} stands in clear in Pulumi.{pulumi.get_stack()}.yaml: a stack in Azure has its secrets encrypted, "
+            f"`pulumi config set --secret {key} <value>`"
+            for key in bare
+        )
+    return settings
 
 
 def _decoded(key: str, value: Any) -> Any:

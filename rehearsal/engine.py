@@ -6,7 +6,7 @@ import os
 import secrets
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from pulumi.automation._stack import StackInitMode  # not exported, though the c
 from pulumi.automation.errors import CommandError
 
 from rehearsal import stack_files
+from rehearsal.concealed import Concealed
 from rehearsal.engine_command import Command
 from rehearsal.errors import RehearsalError
 from rehearsal.events import PROVIDERS, STACK, Operation, Recorder, errors, layer_of
@@ -69,12 +70,14 @@ class Engine:
         config: Mapping[str, Any],
         search_path: list[Path] | None = None,
         environment: Mapping[str, str] | None = None,
+        secret_keys: Collection[str] = (),
     ) -> None:
         self.root = root
         self.state = state_folder(directory, cluster_key)
         self._directory = directory
         self._stack = stack
-        self._config = config
+        self._config = {key: value for key, value in config.items() if key not in secret_keys}
+        self._secrets = {key: str(value) for key, value in config.items() if key in secret_keys}
         self._command = Command(binary, search_path or [], environment or {}, directory / "logs")
         self.recorder = Recorder()
         self.on_failure: Callable[[Operation], None] = lambda operation: None
@@ -170,7 +173,7 @@ class Engine:
     def _workspace(self, program: Callable[[], None] | None = None) -> LocalWorkspace:
         work = self.state / "project"
         self.state.mkdir(parents=True, exist_ok=True)
-        stack_files.write_copy(self.root, work, self._stack, self._config)
+        stack_files.write_copy(self.root, work, self._stack, self._config, list(self._secrets))
         variables = {
             "PULUMI_HOME": str(self._directory / "pulumi"),
             "PULUMI_BACKEND_URL": self.state.absolute().as_uri(),
@@ -186,6 +189,17 @@ class Engine:
         workspace = self._workspace()
         return self._command.run(arguments, workspace.work_dir, workspace.env_vars)
 
+    def _conceal(self, workspace: LocalWorkspace) -> None:
+        """Has the engine encrypt the secrets that its copy of the stack file lacks or holds an older value of."""
+        passphrase = _passphrase(self._directory).read_text()
+        concealed = Concealed(self.state / f"{self._stack}.secrets.json", passphrase, self._secrets)
+        lacking = stack_files.write_copy(self.root, Path(workspace.work_dir), self._stack, self._config, list(self._secrets))
+        for key, value in self._secrets.items():
+            if key in lacking or not concealed.is_kept(key):
+                arguments = ["config", "set", "--secret", "--stack", self._name, key]
+                self._command.run(arguments, workspace.work_dir, workspace.env_vars, said_to_it=value)
+        concealed.note()
+
     def _run(self, command: str, call: Callable[..., Any], expected: dict[str, int] | None = None) -> Outcome:
         recorder = self.recorder = Recorder()
         recorder.on_failure = self.on_failure
@@ -197,7 +211,9 @@ class Engine:
             if command in ("up", "preview"):
                 program.import_ahead()
             try:
-                call(_Stack(self._name, workspace, mode), on_event=recorder.on_event, color="never", suppress_outputs=True)
+                stack = _Stack(self._name, workspace, mode)
+                self._conceal(workspace)
+                call(stack, on_event=recorder.on_event, color="never", suppress_outputs=True)
             except CommandError as error:
                 failure = error
         found = list(errors(recorder)) if failure and not program.configuration_errors else []

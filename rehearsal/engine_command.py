@@ -61,15 +61,19 @@ class Command(PulumiCommand):
         additional_env: Mapping[str, str],
         on_output: Callable[[str], Any] | None = None,
         on_error: Callable[[str], Any] | None = None,
+        said_to_it: str = "",
     ) -> CommandResult:
-        """Runs the engine; CommandError when it fails, and it is gone when this returns, whatever happens."""
+        """Runs the engine; CommandError when it fails, and it is gone when this returns, whatever happens.
+
+        What is `said_to_it` goes to its standard input: arguments are there for everybody to see.
+        """
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_") or key.startswith(_OWN_VARIABLES)}
         environment["PATH"] = os.pathsep.join([*map(str, self._search_path), environment.get("PATH", "")])
         environment |= {**self._environment, **additional_env, "PULUMI_AUTOMATION_API": "true"}
         command = [*_tied(), self.command, "--non-interactive", *args]
         said: dict[str, list[str]] = {"stdout": [], "stderr": []}
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=environment, encoding="utf-8",
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=environment, encoding="utf-8",
             errors="replace", start_new_session=True,
         )  # fmt: skip
         self._process = process
@@ -81,6 +85,9 @@ class Command(PulumiCommand):
         for reader in readers:
             reader.start()
         try:
+            assert process.stdin, "opened above"
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(said_to_it)
             process.wait()
         except BaseException:
             _end(process)

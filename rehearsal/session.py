@@ -125,6 +125,7 @@ def prepare(options: Options, needs_charts: bool = True) -> Session:
         tools.ensure("pulumi")["pulumi"], root, directory, options.stack, cluster.key, config,
         search_path=[*([azure.plugin.folder] if azure else []), plugin.folder, tools.ensure("helm")["helm"].parent],
         environment={**plugin.environment, **(azure.plugin.environment if azure else {}), **_kubeconfig_variable()},
+        secret_keys=_secret_keys(root, project),
     )  # fmt: skip
     if options.cluster == "rehearsal":
         engine.state.mkdir(parents=True, exist_ok=True)
@@ -145,11 +146,18 @@ def _refuse_azure_itself(options: Options, written: Mapping[str, Any], project: 
 
 def _missing_secrets(options: Options, written: Mapping[str, Any], project: str) -> list[str]:
     """Secrets that the stack lacks, where nothing real runs that could need them."""
-    if options.cluster != "rehearsal" or options.root != tools.ROOT:
+    if options.cluster != "rehearsal":
+        return []
+    return [key.removeprefix(f"{project}:") for key in _secret_keys(options.root, project) if not written.get(key)]
+
+
+def _secret_keys(root: Path, project: str) -> list[str]:
+    """The keys whose values are secret, which only the program knows; of another program, none."""
+    if root != tools.ROOT:
         return []
     from components.config import SECRET_KEYS
 
-    return [key for key in SECRET_KEYS if not written.get(f"{project}:{key}")]
+    return [f"{project}:{key}" for key in SECRET_KEYS]
 
 
 def _check_settings(root: Path, written: Mapping[str, Any], project: str) -> None:

@@ -1,7 +1,7 @@
 """A run's own copy of the project and stack file, so that the repository's files are read and never written."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,11 @@ def _open(key: str, value: Any) -> Any:
     return value
 
 
-def write_copy(root: Path, folder: Path, stack: str, config: Mapping[str, Any]) -> None:
-    """Writes project and stack file into a folder from which the engine works on the program in `root`."""
+def write_copy(root: Path, folder: Path, stack: str, config: Mapping[str, Any], keep: Collection[str] = ()) -> list[str]:
+    """Writes project and stack file into a folder from which the engine works on the program in `root`.
+
+    What an earlier copy holds under a key in `keep`, encrypted, goes on as it is; returns those of these keys that it does not hold.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     project = _read(root / "Pulumi.yaml")
     # The engine starts plugins in the folder of the program: paths relative to the project mean the same everywhere.
@@ -66,7 +69,10 @@ def write_copy(root: Path, folder: Path, stack: str, config: Mapping[str, Any]) 
     _write(folder / "Pulumi.yaml", project)
     file = folder / f"Pulumi.{stack}.yaml"
     kept = _read(file) if file.exists() else {}
-    _write(file, {**{key: kept[key] for key in _ENGINE_KEYS if key in kept}, "config": dict(config)})
+    before = kept.get("config") or {}
+    encrypted = {key: before[key] for key in keep if isinstance(before.get(key), Mapping)}
+    _write(file, {**{key: kept[key] for key in _ENGINE_KEYS if key in kept}, "config": {**config, **encrypted}})
+    return [key for key in keep if key not in encrypted]
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pulumi
 import pytest
+from pulumi.runtime.config import set_all_config
 
-from components.config import parse
+from components.config import load, parse
 from components.errors import ConfigurationError
 from components.settings import Settings
 from tests.azure_stacks import AZURE, AZURE_VARIANTS, ENDPOINTS, KEYLESS, NETWORK, SUBNET, WITH_KEY, azure
@@ -248,3 +251,28 @@ def test_each_cloud_takes_its_own_locations(environment: str, location: str) -> 
 def test_an_aks_cluster_needs_no_storage_in_azure() -> None:
     settings = parse({**SECRETS, "azure": azure(network={}), "cluster": KEYLESS["cluster"]})
     assert settings.storage.kind == "azurite"
+
+
+@pytest.mark.parametrize(("config", "encrypted", "refused"), [(KEYLESS, [], True), (KEYLESS, list(SECRETS), False), ({}, [], False)])
+def test_a_secret_in_clear_is_refused_where_the_stack_is_in_azure(config: dict[str, Any], encrypted: list[str], refused: bool) -> None:
+    pulumi.runtime.set_mocks(_NoResources(), project="istio-stack", stack="dev")
+    texts = {f"istio-stack:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in {**config, **SECRETS}.items()}
+    set_all_config(texts, [f"istio-stack:{key}" for key in encrypted])
+    try:
+        if refused:
+            with pytest.raises(
+                ConfigurationError, match=r"^grafanaAdminPassword stands in clear in Pulumi\.dev\.yaml: .* config set --secret"
+            ):
+                load()
+        else:
+            assert load() == parse({**config, **SECRETS})
+    finally:
+        set_all_config({}, [])
+
+
+class _NoResources(pulumi.runtime.Mocks):
+    def new_resource(self, args: Any) -> Any:
+        raise AssertionError("settings are read before anything is made")
+
+    def call(self, args: Any) -> Any:
+        raise AssertionError("settings are read before anything is asked")

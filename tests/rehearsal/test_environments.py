@@ -15,7 +15,7 @@ import pytest
 
 from components import config, topology
 from components.charts import ROOT
-from rehearsal import azurite, kept_azurite, stack_files
+from rehearsal import azurite, kept_azurite, stack_files, tools
 from rehearsal.control_plane import ControlPlane
 from rehearsal.doubles.azure_native.blobs import Blobs
 from rehearsal.doubles.azure_native.keys import account_keys
@@ -123,6 +123,24 @@ def test_what_is_protected_goes_on_purpose(home: Rehearsal) -> None:
     assert not home.blobs.exists(ACCOUNTS["prod"], "loki")
 
 
+def test_a_cluster_that_has_cert_manager_keeps_its_own(home: Rehearsal, mirror: Path) -> None:
+    (chart,) = mirror.glob("cert-manager-*.tgz")
+    helm = [str(tools.ensure("helm")["helm"]), "--kubeconfig", str(home.directory / "kubeconfig"), "--namespace", "pki"]
+    theirs = ["--create-namespace", "--set", "crds.enabled=true", "--wait", "--timeout", "60s"]
+    subprocess.run([*helm, "install", "cm", str(chart), *theirs], check=True, timeout=90)
+    before = home.api.request("GET", "/apis/apps/v1/namespaces/pki/deployments")["items"]
+    change = ("--set", "certManager={source: existing, existing: {namespace: pki, release: cm}}")
+    output = home.done("up", *change)
+    assert "Release cert-manager" not in output and "ClusterIssuer" in output
+    assert "cert-manager" not in home.names("/api/v1/namespaces")
+    assert home.names("/apis/cert-manager.io/v1/clusterissuers")
+    assert "no change" in last_line(home.done("up", *change), "up")
+    home.done("destroy", *change)
+    after = home.api.request("GET", "/apis/apps/v1/namespaces/pki/deployments")["items"]
+    assert [item["metadata"]["uid"] for item in after] == [item["metadata"]["uid"] for item in before] != []
+    subprocess.run([*helm, "uninstall", "cm", "--wait", "--timeout", "60s"], check=True, timeout=90)
+
+
 def test_staging_keeps_its_data_through_another_way_in(home: Rehearsal) -> None:
     home.done("up", "--stack", "staging")
     put(home.storage, ACCOUNTS["staging"], "loki", BLOB)
@@ -156,18 +174,22 @@ def test_up_again_finds_the_data(home: Rehearsal) -> None:
 
 
 def test_no_secret_is_written_or_printed_in_clear(home: Rehearsal) -> None:
-    """State with its history, logs and all output; but for the API server's own data and the copy of a stack file that had it in clear."""
+    """State with its history, copies of stack files, logs and all output; but for what logs in to the API server, and its own data."""
     token = (home.directory / "control-plane" / "tokens.csv").read_text().partition(",")[0]
     secrets = [PASSWORD, token, azurite.KEY, *(key for account in ACCOUNTS.values() for key in account_keys(account))]
     sentinels = [form for secret in secrets for form in (secret, base64.b64encode(secret.encode()).decode())]
     exempt = {home.directory / name for name in ("kubeconfig", "control-plane/kubeconfig", "control-plane/tokens.csv")}
-    exempt |= set(home.directory.glob("state/*/project/Pulumi.*.yaml"))
     files = [path for path in home.directory.rglob("*") if path.is_file() and path not in exempt and "etcd" not in path.parts]
     read = {str(path.relative_to(home.directory)): path.read_bytes() for path in files}
-    for expected in ("stacks/istio-stack/staging.json", "logs/up.log", "kube-apiserver.log", "azurite.log", "azure.json"):
+    for expected in (
+        "stacks/istio-stack/staging.json",
+        "project/Pulumi.staging.yaml",
+        "logs/up.log",
+        "kube-apiserver.log",
+        "azurite.log",
+        "azure.json",
+    ):
         assert any(name.endswith(expected) and content for name, content in read.items()), f"{expected} is not among {sorted(read)}"
     assert len(home.printed) > 20 and any("resources in Azure" in text for text in home.printed)
     read |= {f"output {number}": text.encode() for number, text in enumerate(home.printed)}
     assert [name for name, content in read.items() if any(sentinel.encode() in content for sentinel in sentinels)] == []
-    copies = b"".join(path.read_bytes() for path in home.directory.glob("state/*/project/Pulumi.*.yaml"))
-    assert not any(sentinel.encode() in copies for sentinel in sentinels if sentinel != PASSWORD)
