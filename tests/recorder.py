@@ -16,6 +16,10 @@ from google.protobuf import json_format
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime.config import set_all_config
 
+from rehearsal.doubles.azure_native import ids
+from rehearsal.doubles.azure_native.catalogue import BY_TOKEN
+from tests.azure_stacks import SUBSCRIPTION
+
 ROOT = Path(__file__).resolve().parent.parent
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
@@ -92,13 +96,13 @@ class _Providers(pulumi.runtime.Mocks):
             state["status"] = LOAD_BALANCER
         if args.typ.startswith("azure-native:"):
             state |= self._azure(args)
-        return args.resource_id or ("" if self.preview else f"{args.name}-id"), state
+        return args.resource_id or ("" if self.preview else _id(args)), state
 
     def _azure(self, args: pulumi.runtime.MockResourceArgs) -> dict[str, str]:
         """What ARM adds to a resource: its name, and of an identity what others know it by."""
         if args.resource_id:  # one that is only looked at is there
             return {"name": args.resource_id.rsplit("/", 1)[-1]}
-        known = {"name": args.name}
+        known = {"name": "" if self.preview else ids.name_of(_id(args))}
         if args.typ.endswith(":UserAssignedIdentity"):
             known |= {"clientId": f"client-of-{args.name}", "principalId": f"principal-of-{args.name}"}
         return dict.fromkeys(known, UNKNOWN) if self.preview else known
@@ -116,6 +120,13 @@ class _Providers(pulumi.runtime.Mocks):
         if args.token not in answers:
             raise AssertionError(f"the program asked a provider: {args.token}")
         return answers[args.token]
+
+
+def _id(args: pulumi.runtime.MockResourceArgs) -> str:
+    """The id of what is new: in Azure made of its names, anywhere else of the logical name."""
+    if args.typ in BY_TOKEN:
+        return ids.fill(BY_TOKEN[args.typ].path, {"subscriptionId": SUBSCRIPTION, **args.inputs})
+    return f"{args.name}-id"
 
 
 class _Monitor(pulumi_mocks.MockMonitor):

@@ -220,11 +220,12 @@ def test_a_private_endpoint_closes_the_public_one_and_brings_its_zone(record: Re
     endpoint = run.named("PrivateEndpoint", "endpoint").inputs
     assert endpoint["subnet"]["id"] == ENDPOINTS
     (connection,) = endpoint["privateLinkServiceConnections"]
-    assert (connection["groupIds"], connection["privateLinkServiceId"]) == (["blob"], "account-id")
+    assert connection["groupIds"] == ["blob"]
+    assert connection["privateLinkServiceId"].endswith(f"/Microsoft.Storage/storageAccounts/{account(run)['accountName']}")
     assert run.named("PrivateZone", "zone").inputs["privateZoneName"] == "privatelink.blob.core.windows.net"
     assert run.named("VirtualNetworkLink", "zone-link").inputs["virtualNetwork"] == {"id": NETWORK}
     (record_of,) = run.named("PrivateDnsZoneGroup", "zone-group").inputs["privateDnsZoneConfigs"]
-    assert record_of["privateDnsZoneId"] == "zone-id"
+    assert record_of["privateDnsZoneId"].endswith("/Microsoft.Network/privateDnsZones/privatelink.blob.core.windows.net")
     for store in STORES:
         assert run.named("PrivateDnsZoneGroup", "zone-group").parent in run.waits_for(run.named("Release", store))
 
@@ -247,7 +248,7 @@ def test_a_credential_trusts_the_stores_own_service_account_and_no_other(keyless
         trust = keyless.named("FederatedIdentityCredential", f"{store}-trust").inputs
         metadata = keyless.named("ServiceAccount", store).inputs["metadata"]
         assert trust["subject"] == f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}"
-        assert trust["resourceName"] == f"{store}-identity"
+        assert trust["resourceName"] == keyless.named("UserAssignedIdentity", f"{store}-identity").inputs["resourceName"]
         assert (trust["issuer"], trust["audiences"]) == (ISSUER, ["api://AzureADTokenExchange"])
         assert metadata["annotations"] == {"azure.workload.identity/client-id": f"client-of-{store}-identity"}
 
@@ -256,7 +257,8 @@ def test_a_role_reaches_one_container_and_no_more(keyless: Run) -> None:
     for store in STORES:
         role = keyless.named("RoleAssignment", f"{store}-role").inputs
         container = keyless.named("BlobContainer", store)
-        assert role["scope"] == f"{container.name}-id"
+        names = container.inputs["accountName"], container.inputs["containerName"]
+        assert role["scope"].endswith("/Microsoft.Storage/storageAccounts/{}/blobServices/default/containers/{}".format(*names))
         assert role["principalId"] == f"principal-of-{store}-identity"
         assert role["principalType"] == "ServicePrincipal"
         assert role["roleDefinitionId"].endswith("/roleDefinitions/ba92f5b4-2d11-453d-a403-e96b0029c9fe")
