@@ -84,6 +84,24 @@ def test_each_environment_previews_completely_before_anything_exists(home: Rehea
     assert not home.names("/api/v1/namespaces") & OURS
 
 
+def test_a_cluster_that_has_cert_manager_keeps_its_own(home: Rehearsal, mirror: Path) -> None:
+    (chart,) = mirror.glob("cert-manager-*.tgz")
+    helm = [str(tools.ensure("helm")["helm"]), "--kubeconfig", str(home.directory / "kubeconfig"), "--namespace", "pki"]
+    theirs = ["--create-namespace", "--set", "crds.enabled=true,crds.keep=false", "--wait", "--timeout", "60s"]
+    subprocess.run([*helm, "install", "cm", str(chart), *theirs], check=True, timeout=90)
+    before = home.api.request("GET", "/apis/apps/v1/namespaces/pki/deployments")["items"]
+    change = ("--set", "certManager={source: existing, existing: {namespace: pki, release: cm}}")
+    output = home.done("up", *change)
+    assert "Release cert-manager" not in output and "ClusterIssuer" in output
+    assert "cert-manager" not in home.names("/api/v1/namespaces")
+    assert home.names("/apis/cert-manager.io/v1/clusterissuers")
+    assert "no change" in last_line(home.done("up", *change), "up")
+    home.done("destroy", *change)
+    after = home.api.request("GET", "/apis/apps/v1/namespaces/pki/deployments")["items"]
+    assert [item["metadata"]["uid"] for item in after] == [item["metadata"]["uid"] for item in before] != []
+    subprocess.run([*helm, "uninstall", "cm", "--wait", "--timeout", "60s"], check=True, timeout=90)
+
+
 def test_dev_with_the_accounts_key_comes_up_and_stays_as_it_is(home: Rehearsal) -> None:
     output = home.done("up", "--stack", "dev", *WITH_KEY)
     stand_ins = ("double (stands in)", "nothing is made in Azure", f"as {ACCOUNTS['dev']}", "managedClusters aks-dev")
@@ -121,24 +139,6 @@ def test_what_is_protected_goes_on_purpose(home: Rehearsal) -> None:
     assert "kept" not in output
     assert home.in_azure() == {}
     assert not home.blobs.exists(ACCOUNTS["prod"], "loki")
-
-
-def test_a_cluster_that_has_cert_manager_keeps_its_own(home: Rehearsal, mirror: Path) -> None:
-    (chart,) = mirror.glob("cert-manager-*.tgz")
-    helm = [str(tools.ensure("helm")["helm"]), "--kubeconfig", str(home.directory / "kubeconfig"), "--namespace", "pki"]
-    theirs = ["--create-namespace", "--set", "crds.enabled=true", "--wait", "--timeout", "60s"]
-    subprocess.run([*helm, "install", "cm", str(chart), *theirs], check=True, timeout=90)
-    before = home.api.request("GET", "/apis/apps/v1/namespaces/pki/deployments")["items"]
-    change = ("--set", "certManager={source: existing, existing: {namespace: pki, release: cm}}")
-    output = home.done("up", *change)
-    assert "Release cert-manager" not in output and "ClusterIssuer" in output
-    assert "cert-manager" not in home.names("/api/v1/namespaces")
-    assert home.names("/apis/cert-manager.io/v1/clusterissuers")
-    assert "no change" in last_line(home.done("up", *change), "up")
-    home.done("destroy", *change)
-    after = home.api.request("GET", "/apis/apps/v1/namespaces/pki/deployments")["items"]
-    assert [item["metadata"]["uid"] for item in after] == [item["metadata"]["uid"] for item in before] != []
-    subprocess.run([*helm, "uninstall", "cm", "--wait", "--timeout", "60s"], check=True, timeout=90)
 
 
 def test_staging_keeps_its_data_through_another_way_in(home: Rehearsal) -> None:
