@@ -22,6 +22,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.helm import Helm
 from rehearsal.ledger import Ledger
 from rehearsal.processes import Process, start_time, wait_until
+from rehearsal.subscription import Subscription
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
 GONE_SECONDS = 60.0
@@ -42,7 +43,7 @@ class Recovery:
     """Whether the next run should first ask the cluster what is there: a run before it did not end well."""
 
 
-def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger) -> Recovery:
+def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger, azure: Subscription | None = None) -> Recovery:
     """Resolves what unfinished runs left. Bounded: about a minute for each thing that does not go away; then RehearsalError."""
     notes = [*remove_stale_locks(engine), *_end_leftovers(engine.state)]
     state = engine.checkpoint()
@@ -52,7 +53,7 @@ def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger) -> Rec
     since = ledger.unfinished_since
     adopted: list[dict[str, Any]] = []
     if since and (pending or lost):
-        resolver = _Resolver(cluster, helm, since - timedelta(seconds=_CLOCKS_SECONDS))
+        resolver = _Resolver(cluster, helm, azure, since - timedelta(seconds=_CLOCKS_SECONDS))
         unclear = [*((operation["type"], operation["resource"]) for operation in pending), *(("creating", failed) for failed in lost)]
         # Together: each may wait for Helm or for something to go away.
         with ThreadPoolExecutor(_TOGETHER) as pool:
@@ -69,9 +70,10 @@ def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger) -> Rec
 class _Resolver:
     """Compares single operations with the cluster."""
 
-    def __init__(self, cluster: Cluster, helm: Helm, since: datetime) -> None:
+    def __init__(self, cluster: Cluster, helm: Helm, azure: Subscription | None, since: datetime) -> None:
         self._api = cluster.api
         self._helm = helm
+        self._azure = azure
         self._since = since
         self.adopted: list[dict[str, Any]] = []
 
@@ -82,6 +84,16 @@ class _Resolver:
             yield from self._release(operation, inputs.get("namespace") or "default", inputs.get("name") or "")
         elif resource["type"].startswith("kubernetes:") and not resource["type"].endswith("Patch"):
             yield from self._object(operation, resource)
+        elif resource["type"].startswith("azure-native:") and operation == "creating" and self._azure:
+            yield from self._in_azure(self._azure, resource)
+
+    def _in_azure(self, azure: Subscription, resource: Mapping[str, Any]) -> Iterator[str]:
+        """An account that exists may hold data, and what is in it comes and goes with it: nothing here is made again."""
+        found = azure.find(resource["type"], resource["inputs"])
+        if found and "urn" in resource and "custom" in resource:
+            identifier, outputs = found
+            self.adopted.append({**resource, "id": identifier, "outputs": outputs})
+            yield f"{resource['type'].rpartition(':')[2]} {identifier.rpartition('/')[2]}: made and not recorded: taken into the state"
 
     def _release(self, operation: str, namespace: str, name: str) -> Iterator[str]:
         release = self._helm.status(namespace, name) if name else None

@@ -72,7 +72,7 @@ class Session:
     def recover(self) -> bool:
         """Mends what unfinished runs left; whether the next one should refresh."""
         with console.step("recover what the last run left", quiet_for=0.5):
-            result = recovery.recover(self.engine, self.cluster, self.helm, self.ledger)
+            result = recovery.recover(self.engine, self.cluster, self.helm, self.ledger, self.azure)
         for line in result.notes:
             console.note(f"recovery: {line}")
         return result.refresh

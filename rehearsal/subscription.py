@@ -9,6 +9,8 @@ from typing import Any
 from rehearsal import console, kept_azurite, plugins, tools
 from rehearsal.doubles.azure_native import ids
 from rehearsal.doubles.azure_native import settings as names
+from rehearsal.doubles.azure_native.catalogue import BY_TOKEN
+from rehearsal.doubles.azure_native.resource_manager import ResourceManager
 from rehearsal.plugins import Plugin
 
 STATE = "azure.json"
@@ -23,6 +25,13 @@ class Subscription:
     description: str
     assumed: tuple[str, ...]
     """Ids of what the stack expects to be there, and the double takes as being there."""
+    manager: ResourceManager
+    """What ARM would hold, without a plugin around it."""
+
+    def find(self, token: str, inputs: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+        """Id and outputs of the resource that such inputs make; None where there is none."""
+        kind = BY_TOKEN[token]
+        return self.manager.read(kind, self.manager.identifier(kind, inputs))
 
 
 def is_wanted(config: Mapping[str, Any], project: str, checkpoint: Path) -> bool:
@@ -52,7 +61,9 @@ def prepare(
     served = f"Azurite at {azurite.address}" + (f" as {', '.join(accounts)}" if accounts else "")
     taken = f"; taken as there: {', '.join(map(_shown, identifiers))}" if identifiers else ""
     plugin = plugins.azure_double(directory, environment)
-    return Subscription(plugin, f"{plugin.description}: nothing is made in Azure; blobs in {served}{taken}", identifiers)
+    variables = {f"azure-native:config:{key}": azure[key] for key in ("subscriptionId", "tenantId", "environment") if azure.get(key)}
+    manager = ResourceManager(names.settings(variables, environment))
+    return Subscription(plugin, f"{plugin.description}: nothing is made in Azure; blobs in {served}{taken}", identifiers, manager)
 
 
 def assumed(azure: Mapping[str, Any], cluster: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -14,11 +14,16 @@ import pytest
 
 from rehearsal import recovery
 from rehearsal.cluster import Cluster
+from rehearsal.doubles.azure_native.catalogue import BY_TOKEN, GROUP
+from rehearsal.doubles.azure_native.resource_manager import ResourceManager
+from rehearsal.doubles.azure_native.settings import STATE, settings
 from rehearsal.engine import RUN_VARIABLE, Engine
 from rehearsal.errors import RehearsalError
 from rehearsal.helm import Helm, HelmRelease
 from rehearsal.ledger import Ledger
+from rehearsal.plugins import Plugin
 from rehearsal.recovery import recover
+from rehearsal.subscription import Subscription
 
 BEGAN = datetime.now(UTC) - timedelta(minutes=1)
 BEFORE, SINCE = BEGAN - timedelta(hours=1), BEGAN + timedelta(seconds=10)
@@ -92,10 +97,11 @@ class Case:
         file = folder / "ledger.json"
         file.write_text(json.dumps({"began": BEGAN.isoformat(), "failed": []}))
         self.ledger = Ledger(file)
+        self.azure: Subscription | None = None
 
     def run(self) -> recovery.Recovery:
         cluster = cast(Cluster, SimpleNamespace(api=self.api))
-        return recover(cast(Engine, self.engine), cluster, cast(Helm, self.helm), self.ledger)
+        return recover(cast(Engine, self.engine), cluster, cast(Helm, self.helm), self.ledger, self.azure)
 
 
 def plain(kind: str, name: str, namespace: str | None = "place") -> dict[str, Any]:
@@ -279,3 +285,17 @@ def test_what_a_killed_engine_left_running_is_ended_first(tmp_path: Path, monkey
         for process in (left, other):
             process.kill()
             process.wait()
+
+
+def test_what_was_made_in_azure_and_not_recorded_is_taken_into_the_state_and_never_made_again(tmp_path: Path) -> None:
+    manager = ResourceManager(settings({}, {STATE: str(tmp_path / "azure.json")}))
+    inputs = {"resourceGroupName": "telemetry", "location": "westeurope"}
+    made, _ = manager.create(BY_TOKEN[GROUP.token], inputs)
+    group = {"urn": "urn:group", "custom": True, "type": GROUP.token, "inputs": inputs, "protect": True}
+    other = {**group, "urn": "urn:other", "inputs": {**inputs, "resourceGroupName": "never-made"}}
+    case = Case(tmp_path, ("creating", group), ("creating", other))
+    case.azure = Subscription(Plugin(tmp_path, True, "double", {}), "double", (), manager)
+    assert case.run().notes == ["ResourceGroup telemetry: made and not recorded: taken into the state"]
+    assert case.engine.imported is not None
+    (adopted,) = case.engine.imported["resources"]
+    assert (adopted["id"], adopted["outputs"]["location"], adopted["protect"]) == (made, "westeurope", True)
