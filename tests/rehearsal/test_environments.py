@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from rehearsal import azurite, kept_azurite, stack_files, tools
 from rehearsal.control_plane import ControlPlane
 from rehearsal.doubles.azure_native.blobs import Blobs
 from rehearsal.doubles.azure_native.keys import account_keys
+from rehearsal.processes import wait_until
 from tests.rehearsal.blobs import names_in, put
 from tests.rehearsal.test_stack import OURS, Home, last_line
 
@@ -100,6 +102,17 @@ def test_a_cluster_that_has_cert_manager_keeps_its_own(home: Rehearsal, mirror: 
     after = home.api.request("GET", "/apis/apps/v1/namespaces/pki/deployments")["items"]
     assert [item["metadata"]["uid"] for item in after] == [item["metadata"]["uid"] for item in before] != []
     subprocess.run([*helm, "uninstall", "cm", "--wait", "--timeout", "60s"], check=True, timeout=90)
+
+
+def test_an_up_that_is_killed_in_the_middle_of_azure_is_finished_by_the_next(home: Rehearsal) -> None:
+    line = [sys.executable, "-m", "rehearsal", "up", "--directory", str(home.directory), "--offline", "--stack", "dev", *WITH_KEY]
+    killed = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert wait_until(lambda: any(home.directory.glob("state/*/azure.json")) and "StorageAccount" in home.types_in_azure(), 60, every=0.01)
+    killed.kill()
+    killed.wait()
+    home.done("up", "--stack", "dev", *WITH_KEY)
+    (account,) = (identifier for identifier, record in home.in_azure().items() if record["token"].endswith(":StorageAccount"))
+    assert account.endswith(ACCOUNTS["dev"])
 
 
 def test_dev_with_the_accounts_key_comes_up_and_stays_as_it_is(home: Rehearsal) -> None:
