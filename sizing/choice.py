@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
@@ -24,6 +23,8 @@ class Choice(NamedTuple):
     settings: Settings
     running: tuple[Workload, ...]
     notes: tuple[str, ...]
+    lesser: Preset | None
+    """The least preset that would carry the load too, where the stack file's own is more than that."""
 
 
 def choose(environment: Environment) -> Choice:
@@ -35,12 +36,25 @@ def choose(environment: Environment) -> Choice:
     logs = "distributed" if base.loki.mode == "distributed" else logs
     # what one process of Tempo no longer carries is at least as much as the greatest preset gives it
     least = PRESETS[-1] if traces != base.tempo.mode else base.preset
+    raised: list[str] = []
+    if least != base.preset:
+        raised = [f"preset {least} instead of {base.preset}: Tempo's parts begin where one process of the greatest preset ends"]
     for preset in PRESETS[PRESETS.index(least) :]:
         settings, running = _raised(load, environment, traces, logs, preset)
         short = _short(settings, running)
         if not short or preset == PRESETS[-1]:
-            return Choice(settings, running, (*why_traces, *why_logs, *short, *_generous(load, environment, settings)))
+            notes = (*why_traces, *why_logs, *raised, *short)
+            return Choice(settings, running, notes, _lesser(load, environment, settings))
+        following = PRESETS[PRESETS.index(preset) + 1]
+        raised += [f"preset {following} instead of {preset}: {_reason(line)}" for line in short]
     raise AssertionError("the presets end with the greatest")
+
+
+def _reason(shortfall: str) -> str:
+    """What a line of capacity.shortfalls says after the preset, without what a plan does anyway."""
+    figures, _, remedy = shortfall.partition(": ")[2].partition("; ")
+    other = remedy.removeprefix("a greater preset").removeprefix(" or ").removesuffix("gives more").strip()
+    return f"{figures}; the other way is {other}" if other else figures
 
 
 def _short(settings: Settings, running: tuple[Workload, ...]) -> list[str]:
@@ -48,13 +62,11 @@ def _short(settings: Settings, running: tuple[Workload, ...]) -> list[str]:
     return capacity.shortfalls(settings, running, FEWEST_NODES)
 
 
-def _generous(load: Load, environment: Environment, chosen: Settings) -> Iterator[str]:
-    """Says where the stack file's preset is greater than the load asks for."""
+def _lesser(load: Load, environment: Environment, chosen: Settings) -> Preset | None:
     for preset in PRESETS[: PRESETS.index(chosen.preset)] if chosen.preset == environment.settings.preset else ():
-        settings, running = _raised(load, environment, chosen.tempo.mode, chosen.loki.mode, preset)
-        if not _short(settings, running):
-            yield f"{preset} would carry this load; {chosen.preset} is what the stack file says"
-            return
+        if not _short(*_raised(load, environment, chosen.tempo.mode, chosen.loki.mode, preset)):
+            return preset
+    return None
 
 
 def _log_mode(load: Load) -> tuple[Logs, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from components.capacity import MIB, Load, Need, k
 from components.footprint import Workload
 from components.presets import PRESETS, size
 from sizing.choice import Choice, one_tempo_at_its_greatest
-from sizing.data import Environment, Node, Prices
+from sizing.data import Environment, Node, Prices, Survives
 
 
 class Row(NamedTuple):
@@ -32,6 +33,7 @@ class Cluster:
     def __init__(self, load: Load, choice: Choice, needs: dict[str, Need], changed_traces: bool) -> None:
         self.needs = needs
         self.changed_traces = changed_traces
+        self.bare_pods = load.pods if choice.settings.istio.mode == "ambient" else 0
         # the stores' blobs are Azure's, whatever the settings of a plan say
         self.workloads = [w for w in choice.running if w.component != "azurite"]
         proxy = {"istio-proxy": size("istio-proxy", choice.settings.preset)}
@@ -50,6 +52,10 @@ class Cluster:
             if need:
                 cpu, memory = max(cpu, need.cpu * copies), max(memory, need.memory * copies)
             yield Row(workload.component, pods, cpu, memory, need, workload.replicas is None)
+
+    def pods(self, nodes: int) -> int:
+        """How many pods there are on so many nodes, the applications' own too, which in ambient mode have nothing of ours in them."""
+        return sum(w.pods(nodes) for w in self.workloads) + self.bare_pods
 
     def greatest_pod(self) -> tuple[float, float]:
         """Cores and MiB of the greatest pod, which one node must hold beside its daemons."""
@@ -87,30 +93,60 @@ def allocatable(node: Node) -> tuple[float, float]:
     return cpu, total - min(reserved, total / 4)
 
 
-def nodes(cluster: Cluster, environment: Environment, prices: Prices) -> tuple[Node, int, bool]:
-    """The cheapest size that holds every pod, and how many of it; False where none holds the greatest pod."""
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """How many nodes of one size, and why not fewer."""
+
+    node: Node
+    count: int
+    why: str
+    fits: bool
+    """False where no size that has a price holds the greatest pod."""
+
+
+def nodes(cluster: Cluster, environment: Environment, prices: Prices) -> Nodes:
+    """The cheapest size that holds every pod, and how many of it."""
     candidates = [node for node in prices.nodes if _holds(node, cluster)]
     greatest = max(prices.nodes, key=lambda node: (node.memory_gi_b, node.cpu))
-    counted = [(node, _count(node, cluster, environment)) for node in candidates or [greatest]]
-    node, count = min(counted, key=lambda pair: (pair[0].per_hour * pair[1], pair[1]))
-    return node, count, bool(candidates)
+    counted = [Nodes(node, *_count(node, cluster, environment), bool(candidates)) for node in candidates or [greatest]]
+    return min(counted, key=lambda found: (found.node.per_hour * found.count, found.count))
 
 
 def _holds(node: Node, cluster: Cluster) -> bool:
     return all(room - daemon >= pod for room, daemon, pod in zip(allocatable(node), cluster.daemons(), cluster.greatest_pod(), strict=True))
 
 
-def _count(node: Node, cluster: Cluster, environment: Environment) -> int:
-    """Fewest nodes of a size on which everything fits, daemons included, which each further node brings again.
+def _count(node: Node, cluster: Cluster, environment: Environment) -> tuple[int, str]:
+    """Fewest nodes of a size on which everything fits, daemons included, which each further node brings again; and what asked for them.
 
-    It ends: the daemons of any preset take less than the smallest node that the prices may name.
+    It ends: the daemons of any preset take less than two thirds of the smallest node that the prices may name.
     """
-    cpu, memory = (room * k("nodeFill") for room in allocatable(node))
-    count = max(environment.nodes, cluster.fewest_nodes())
+    apart = cluster.fewest_nodes()
+    count, why = environment.fewest_nodes, "the fewest that the environment has"
+    if apart > count:
+        count, why = apart, "replicas that must be on different nodes"
     while True:
-        rows = list(cluster.rows(count))
-        missing = max(sum(row.cpu for row in rows) / cpu, sum(row.memory for row in rows) / memory) - count
+        short = _missing(node, cluster, environment, count)
+        missing, what = max(short)
         if missing <= 0:
-            return count
+            return count, why
         # at least so many more, for what is missing goes on nodes that bring daemons of their own
-        count += max(1, int(missing))
+        count, why = count + max(1, int(missing)), what
+
+
+def _missing(node: Node, cluster: Cluster, environment: Environment, count: int) -> list[tuple[float, str]]:
+    """How many nodes there are too few of, for each thing that fills them, before and after the loss that is survived."""
+    cpu, memory = allocatable(node)
+    short = []
+    for number, fill, loss in ((count, k("nodeFill"), ""), (environment.left(count), k("nodeFillAfterLoss"), _AFTER[environment.survives])):
+        rows = list(cluster.rows(number))
+        asked = {
+            "CPU": sum(row.cpu for row in rows) / cpu / fill,
+            "memory": sum(row.memory for row in rows) / memory / fill,
+            "number of pods": cluster.pods(number) / k("podsPerNode"),
+        }
+        short += [(wanted - number, what + loss) for what, wanted in asked.items()]
+    return short
+
+
+_AFTER: dict[Survives, str] = {"nothing": "", "node": " when a node is lost", "zone": " when a zone is lost"}

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError
 
-from components.capacity import Mesh
+from components.capacity import Mesh, k
 from components.charts import ROOT
 from components.config import SECRET_KEYS, parse
 from components.errors import ConfigurationError
 from components.merge import DuplicateKey, read_yaml
-from components.settings import LoadSettings, Model, Settings
+from components.settings import LoadSettings, Model, Preset, Settings
+from components.settings_azure import AzureSettings
 
 PREFIX = "istio-stack:"
 
 Replication = Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"]
 ClusterTier = Literal["Free", "Standard"]
+Survives = Literal["nothing", "node", "zone"]
+"""The greatest loss after which what is left still holds every pod."""
 Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -40,6 +44,12 @@ def _some(nodes: tuple[Any, ...]) -> tuple[Any, ...]:
     if not nodes:
         raise ValueError("is []: at least one size of node must have a price")
     return nodes
+
+
+def _rising(sizes: tuple[int, ...]) -> tuple[int, ...]:
+    if not sizes or list(sizes) != sorted(set(sizes)):
+        raise ValueError(f"is {list(sizes)}: must be sizes, each greater than the one before")
+    return sizes
 
 
 ByReplication = Annotated[dict[Replication, Money], _every("LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS")]
@@ -64,11 +74,18 @@ class Prices(Model):
     source: Annotated[str, Field(min_length=1)]
     hours_per_month: Annotated[float, Field(ge=1, le=744)]
     nodes: Annotated[tuple[Node, ...], Field(strict=False), AfterValidator(_some)]
-    disk_gi_b_per_month: Annotated[Money, Field(alias="diskGiBPerMonth")]
+    disk_gi_b_per_month: Annotated[dict[Literal["LRS", "ZRS"], Money], _every("LRS", "ZRS"), Field(alias="diskGiBPerMonth")]
+    disk_sizes_gi_b: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(strict=False, alias="diskSizesGiB"), AfterValidator(_rising)]
+    """A disk is billed as the next of these; a greater one as it is."""
     blob_gb_per_month: Annotated[ByReplication, Field(alias="blobGBPerMonth")]
     blob_writes_per10000: Annotated[ByReplication, Field(alias="blobWritesPer10000")]
     cluster_per_month: Annotated[dict[ClusterTier, Money], _every("Free", "Standard")]
     load_balancer_per_month: Money
+    private_endpoint_per_month: Money
+
+    def billed_gibibytes(self, gibibytes: int) -> int:
+        """The size that a disk of so many GiB is billed as."""
+        return next((size for size in self.disk_sizes_gi_b if size >= gibibytes), gibibytes)
 
 
 class _Entry(Model):
@@ -76,6 +93,7 @@ class _Entry(Model):
 
     why: str
     nodes: Annotated[int, Field(ge=1, le=1000)]
+    survives: Survives
     cluster_tier: ClusterTier
     load: LoadSettings
 
@@ -90,6 +108,23 @@ class Environment:
     cluster_tier: ClusterTier
     settings: Settings
     """Those of its stack, with the load that it has to carry."""
+    survives: Survives = "nothing"
+
+    def left(self, nodes: int) -> int:
+        """How many of so many nodes are left after the loss that it survives; zones have as many each as can be."""
+        lost = {"nothing": 0, "node": 1, "zone": ceil(nodes / k("zones"))}
+        return nodes - lost[self.survives]
+
+    @property
+    def fewest_nodes(self) -> int:
+        """Nodes that it has at least; one more than may be lost."""
+        return max(self.nodes, {"nothing": 1, "node": 2, "zone": int(k("zones"))}[self.survives])
+
+    @property
+    def soft_delete_days(self) -> int:
+        """How long deleted blobs are kept, and paid for; the default where the stack has no storage account yet."""
+        default = AzureSettings.model_fields["soft_delete_days"].default
+        return self.settings.azure.soft_delete_days if self.settings.azure else default
 
     @property
     def replication(self) -> Replication:
@@ -97,20 +132,33 @@ class Environment:
         found = self.settings.azure.replication if self.settings.azure else "Standard_LRS"
         return cast(Replication, found.removeprefix("Standard_"))
 
-    def changed(self, *, load: LoadSettings | None = None, retention_days: int | None = None, mesh: Mesh | None = None) -> Environment:
-        """The same environment with another load, one retention for all signals, or another mesh."""
+    def changed(
+        self,
+        *,
+        load: LoadSettings | None = None,
+        retention_days: int | None = None,
+        mesh: Mesh | None = None,
+        preset: Preset | None = None,
+    ) -> Environment:
+        """The same environment with another load, one retention for all signals that it keeps itself, another mesh or preset."""
         settings = self.settings
+        if preset is not None:
+            settings = settings.model_copy(update={"preset": preset})
         if load is not None:
             settings = settings.model_copy(update={"load": load})
         if retention_days is not None:
-            stores = {name: getattr(settings, name).model_copy(update={"retention_days": retention_days}) for name in STORES}
+            stores = {name: getattr(settings, name).model_copy(update={"retention_days": retention_days}) for name in own_stores(settings)}
             settings = settings.model_copy(update=stores)
         if mesh is not None:
             settings = settings.model_copy(update={"istio": settings.istio.model_copy(update={"mode": mesh})})
         return replace(self, settings=settings)
 
 
-STORES = ("prometheus", "tempo", "loki")
+def own_stores(settings: Settings) -> tuple[str, ...]:
+    """The stores that a stack brings itself; their names in settings."""
+    return ("tempo", "loki") if settings.prometheus.source == "existing" else ("prometheus", "tempo", "loki")
+
+
 _M = TypeVar("_M", bound=Model)
 
 
@@ -137,7 +185,7 @@ def _environment(name: str, document: Any, folder: Path) -> Environment:
     except ConfigurationError as error:
         raise ConfigurationError(f"{path.name}: {line}" for line in error.lines) from None
     chosen = entry.load if load is None else _model(LoadSettings, load, f"{path.name}: load")
-    return Environment(entry.why, entry.nodes, entry.cluster_tier, settings.model_copy(update={"load": chosen}))
+    return Environment(entry.why, entry.nodes, entry.cluster_tier, settings.model_copy(update={"load": chosen}), entry.survives)
 
 
 def _document(path: Path) -> Any:

@@ -5,35 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, inf
-from typing import NamedTuple
 
 from components import capacity
 from components.capacity import DAY, MIB, Load, k, load_of
-from components.settings import Settings
+from components.presets import replicas
+from components.settings import Model, Settings
+from sizing.bill import Blobs, Cost, Volume, bill
 from sizing.choice import choose
-from sizing.cluster import Cluster, Row, nodes
-from sizing.data import Environment, Node, Prices
+from sizing.cluster import Cluster, Nodes, Row, nodes
+from sizing.data import Environment, Prices, own_stores
 
 GIB = 1024 * MIB
-MONTH_SECONDS = 730 * 3600
-
-
-class Volume(NamedTuple):
-    """Volumes of one store."""
-
-    store: str
-    number: int
-    gibibytes: int
-    """Of each."""
-
-
-class Cost(NamedTuple):
-    """One line of the bill."""
-
-    what: str
-    why: str
-    amount: float
-    """Per month, in the prices' currency."""
+GREATEST_VOLUME = 16_384
+"""GiB that settings give one volume at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +29,11 @@ class Plan:
     """The settings that this plan is made with: preset, modes, replicas and retentions."""
     rows: tuple[Row, ...]
     volumes: tuple[Volume, ...]
-    trace_gb: float
-    """Gigabytes of blobs that Tempo keeps."""
-    log_gb: float
-    """Gigabytes of blobs that Loki keeps."""
-    node: Node
-    node_count: int
+    blobs: Blobs
+    nodes: Nodes
     costs: tuple[Cost, ...]
     notes: tuple[str, ...]
-    """Documented limits that are passed, and what no preset carries."""
+    """Documented limits that are passed, why the preset is not the stack file's, and what no preset carries."""
 
     @property
     def cpu(self) -> float:
@@ -83,46 +63,82 @@ def plan(environment: Environment, prices: Prices) -> Plan:
     """
     choice = choose(environment)
     settings, notes, load = choice.settings, choice.notes, load_of(choice.settings.load)
-    volumes = _volumes(load, settings)
-    trace_gb = load.span_mb_per_second * DAY * settings.tempo.retention_days / 1e3 / k("tempoCompression")
-    log_gb = load.log_mb_per_second * DAY * settings.loki.retention_days / 1e3 / k("lokiCompression")
+    volumes = _volumes(load, settings, prices)
+    settings = settings.model_copy(update=_grown(settings, volumes))
+    blobs = _blobs(load, settings, environment.soft_delete_days)
     needs = {need.component: need for need in capacity.needs(load, settings.istio.mode, settings.tempo.mode, settings.loki.mode)}
     cluster = Cluster(load, choice, needs, settings.tempo.mode != environment.settings.tempo.mode)
-    node, count, fits = nodes(cluster, environment, prices)
-    if not fits:
-        notes = (*notes, f"no node size in the prices holds the greatest pod; {node.name} is reckoned with: add a greater one")
-    costs = (
-        Cost("nodes", f"{count} x {node.name}", count * node.per_hour * prices.hours_per_month),
-        *_other_costs(load, environment, prices, volumes, trace_gb + log_gb),
+    found = nodes(cluster, environment, prices)
+    if not found.fits:
+        notes = (*notes, f"no node size in the prices holds the greatest pod; {found.node.name} is reckoned with: add a greater one")
+    notes = (*notes, *_too_great(volumes))
+    if choice.lesser:
+        other = plan(environment.changed(preset=choice.lesser), prices).total
+        money = f"{other:,.0f} {prices.currency} a month"
+        notes = (*notes, f"{choice.lesser} would carry this load for {money}; {settings.preset} is what the stack file says")
+    costs = tuple(bill(load, environment, prices, found, volumes, blobs))
+    return Plan(load, settings, tuple(cluster.rows(found.count)), volumes, blobs, found, costs, notes)
+
+
+def _blobs(load: Load, settings: Settings, soft_delete_days: int) -> Blobs:
+    """Each span stands once among what Tempo keeps, as compaction removes the ingesters' copies; but it is deleted once for every copy,
+    once for every round of compaction but the last, and once at the end. Loki writes a chunk once: equal chunks of its ingesters have one
+    name.
+    """
+    traces = load.span_mb_per_second * DAY / 1e3 / k("tempoCompression")
+    logs = load.log_mb_per_second * DAY / 1e3 / k("lokiCompression")
+    deletions = settings.tempo.replication_factor + k("tempoRounds")
+    return Blobs(
+        traces * settings.tempo.retention_days,
+        logs * settings.loki.retention_days,
+        (traces * deletions + logs) * soft_delete_days,
     )
-    return Plan(load, settings, tuple(cluster.rows(count)), volumes, trace_gb, log_gb, node, count, costs, notes)
 
 
-def _volumes(load: Load, settings: Settings) -> tuple[Volume, ...]:
+def _volumes(load: Load, settings: Settings, prices: Prices) -> tuple[Volume, ...]:
     """As much as settings say, or more where the load needs it."""
-    samples = load.active_series / k("scrapeSeconds") * settings.prometheus.retention_days * DAY
+    interval = min(k("scrapeSeconds"), settings.prometheus.scrape_interval_seconds)
+    samples = load.active_series / interval * settings.prometheus.retention_days * DAY
     metrics = samples * k("prometheusBytesPerSample") / k("prometheusVolumeFill")
     # what one ingester gets at the most: all there is, until there are more of them
     traces = min(load.span_mb_per_second, k("tempoIngesterMaxMB") if settings.tempo.mode == "distributed" else inf)
     logs = min(load.log_mb_per_second, k("lokiTableMB") / k("lokiIngesters") if settings.loki.mode == "distributed" else inf)
     fresh_traces = traces * settings.tempo.replication_factor * k("tempoBlockSeconds") * 1e6
     fresh_logs = logs * settings.loki.replication_factor * k("lokiVolumeSeconds") * 1e6
-    return tuple(
-        Volume(store, choice.replicas, max(choice.volume_gi, ceil(data / GIB)))
-        for store, choice, data in (
-            ("prometheus", settings.prometheus, metrics),
-            ("tempo", settings.tempo, fresh_traces),
-            ("loki", settings.loki, fresh_logs),
-        )
-    )
+    data = {"prometheus": metrics, "tempo": fresh_traces, "loki": fresh_logs}
+    wanted = [(store, getattr(settings, store), data[store]) for store in own_stores(settings)]
+    if settings.grafana.volume_gi is not None:
+        wanted.append(("grafana", settings.grafana, 0))
+    sizes = [(store, choice.replicas, max(choice.volume_gi, ceil(needed / GIB))) for store, choice, needed in wanted]
+    return tuple(Volume(store, number, gibibytes, prices.billed_gibibytes(gibibytes)) for store, number, gibibytes in sizes)
 
 
-def _other_costs(load: Load, environment: Environment, prices: Prices, volumes: tuple[Volume, ...], blob_gb: float) -> Iterator[Cost]:
-    disks = sum(volume.number * volume.gibibytes for volume in volumes)
-    writes = load.log_mb_per_second * 1e6 * MONTH_SECONDS / k("lokiCompression") / k("lokiChunkBytes")
-    replication, tier = environment.replication, environment.cluster_tier
-    yield Cost("cluster", f"AKS, {tier} tier", prices.cluster_per_month[tier])
-    yield Cost("volumes", f"{disks:,} GiB", disks * prices.disk_gi_b_per_month)
-    yield Cost("blobs", f"{blob_gb:,.0f} GB, {replication}", blob_gb * prices.blob_gb_per_month[replication])
-    yield Cost("blob writes", f"{writes:,.0f} chunks of logs", writes / 10_000 * prices.blob_writes_per10000[replication])
-    yield Cost("load balancer", "the mesh gateway's", prices.load_balancer_per_month)
+def changes(environment: Environment, made: Plan) -> tuple[str, ...]:
+    """What a stack file must say otherwise to have what was planned: key and value, one each."""
+    before, after = environment.settings, made.settings
+    keys = ("mode", "replicas", "volume_gi")
+    found = [f"preset {after.preset}"] if after.preset != before.preset else []
+    for store in own_stores(after):
+        old, new = getattr(before, store), getattr(after, store)
+        fields = type(new).model_fields
+        found += [f"{store}.{fields[key].alias} {getattr(new, key)}" for key in keys if getattr(new, key, 0) != getattr(old, key, 0)]
+    collectors, gateways = after.opentelemetry.collector_replicas, after.istio.gateway_replicas
+    if collectors != (before.opentelemetry.collector_replicas or replicas("collector", after.preset)):
+        found.append(f"opentelemetry.collectorReplicas {collectors}")
+    if after.istio.own_gateway and gateways != (before.istio.gateway_replicas or replicas("gateway", after.preset)):
+        found.append(f"istio.gatewayReplicas {gateways}")
+    return tuple(found)
+
+
+def _grown(settings: Settings, volumes: tuple[Volume, ...]) -> dict[str, Model]:
+    return {
+        v.store: getattr(settings, v.store).model_copy(update={"volume_gi": min(v.gibibytes, GREATEST_VOLUME)})
+        for v in volumes
+        if v.gibibytes > getattr(settings, v.store).volume_gi
+    }
+
+
+def _too_great(volumes: tuple[Volume, ...]) -> Iterator[str]:
+    for volume in volumes:
+        if volume.gibibytes > GREATEST_VOLUME:
+            yield f"{volume.store} needs a volume of {volume.gibibytes:,} GiB, and {GREATEST_VOLUME:,} is the most: keep its data less long"

@@ -1,42 +1,56 @@
-"""The plan for people: tables on a terminal, and the page of the documentation."""
+"""The plan for people: tables on a terminal."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from components.capacity import Load, coefficients
-from components.charts import ROOT
-from sizing.data import Environment, Prices, environments, prices
-from sizing.plan import Plan, plan
-
-PRICES = ROOT / "prices.yaml"
+from components.capacity import Load
+from sizing.data import Environment, Prices
+from sizing.plan import Plan, changes
 
 
 def show(console: Console, name: str, environment: Environment, made: Plan, costs: Prices) -> None:
     """One environment: what runs, what is stored, what it costs."""
-    console.print(f"\n[bold]{name}[/bold]: {environment.why}")
-    console.print(f"load: {load_text(made.load)}")
-    console.print(f"settings: {settings_text(made)}; kept: {retention_text(made)}", highlight=False)
-    running = Table("component", "pods", "CPU", "MiB", "needs", box=None, header_style="bold")
+    _say(console, f"\n{name}: {environment.why}", style="bold")
+    _say(console, f"load: {load_text(made.load)}")
+    _say(console, f"settings: {settings_text(made)}; kept: {retention_text(made)}")
+    running = Table("component", "pods", "CPU", "MiB", "what the load alone takes of it", box=None, header_style="bold")
     for column in running.columns[1:4]:
         column.justify = "right"
     for row in made.rows:
         need = f"{row.need.what}: {row.need.cpu:.2f} CPU, {row.need.memory:,.0f} MiB" if row.need else ""
         running.add_row(row.component, f"{row.pods:,}", f"{row.cpu:.2f}", f"{row.memory:,.0f}", need)
-    running.add_row("in all", f"{sum(r.pods for r in made.rows):,}", f"{made.cpu:.2f}", f"{made.memory:,.0f}", "", style="bold")
+    running.add_row("reserved", f"{sum(r.pods for r in made.rows):,}", f"{made.cpu:.2f}", f"{made.memory:,.0f}", "", style="bold")
     console.print(running)
     bill = Table("per month", "", costs.currency, box=None, header_style="bold")
     bill.columns[2].justify = "right"
     for cost in made.costs:
-        bill.add_row(cost.what, cost.why, f"{cost.amount:,.0f}")
-    bill.add_row("in all", volumes_text(made), f"{made.total:,.0f}", style="bold")
+        bill.add_row(cost.what, cost.why, money(cost.amount))
+    bill.add_row("in all", "", f"{made.total:,.0f}", style="bold")
     console.print(bill)
+    _say(console, f"nodes: {nodes_text(made)}; volumes: {volumes_text(made)}")
+    if altered := changes(environment, made):
+        _say(console, f"to change in the stack file: {', '.join(altered)}")
     for note in made.notes:
-        console.print(f"note: {note}", highlight=False)
+        _say(console, f"note: {note}")
+
+
+def _say(console: Console, line: str, style: str | None = None) -> None:
+    """A line as it is: not cut, not coloured, and no brackets taken for markup."""
+    console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_prices(console: Console, costs: Prices) -> None:
+    """Where the prices come from, and what is not among them."""
+    _say(console, f"\n{prices_text(costs)}")
+    _say(console, f"not in the bill: {NOT_IN_THE_BILL}")
+
+
+NOT_IN_THE_BILL = (
+    "the applications (of their pods, only the mesh's proxies), what queries take, traffic (between zones, through a private endpoint, out "
+    "of the region), reads of blobs, transactions of disks, and Azure's own monitoring"
+)
 
 
 def prices_text(costs: Prices) -> str:
@@ -44,59 +58,9 @@ def prices_text(costs: Prices) -> str:
     return f"prices of {costs.as_of} for {costs.region} in {costs.currency}: {costs.source}"
 
 
-def docs_table(prices_file: Path = PRICES, folder: Path = ROOT) -> str:
-    """The page of the documentation: what each environment costs and why, as Markdown. Raises ConfigurationError."""
-    costs, found = prices(prices_file), environments(folder)
-    plans = {name: plan(environment, costs) for name, environment in found.items()}
-    dated = prices_text(costs)
-    intro = (
-        "Written by `make docs` from `make size`. What the stack itself needs, per month, with the mesh's proxies in the applications' "
-        "pods, without the applications. Change a load by `istio-stack:load` in the stack file, a price in `prices.yaml`."
-    )
-    notes = "\n".join(f"- {name}: {note}." for name, made in plans.items() for note in made.notes)
-    reckoned = (
-        "What is reserved is the preset's requests, or what the load needs where that is more. Nodes are filled to "
-        f"{coefficients()['nodeFill'].value:.0%} of what AKS leaves of them."
-    )
-    parts = [
-        "# What it costs",
-        intro,
-        f"**{dated[0].upper()}{dated[1:]}.** Replace them before you decide anything.",
-        _markdown(found, plans, costs),
-        "## Why",
-        notes or "No documented limit is passed.",
-        reckoned,
-        "## Where the figures come from",
-        _sources(),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _markdown(found: Mapping[str, Environment], plans: Mapping[str, Plan], costs: Prices) -> str:
-    rows: list[tuple[str, list[str]]] = [
-        ("promise", [found[name].why for name in plans]),
-        ("load", [load_text(p.load) for p in plans.values()]),
-        ("kept", [retention_text(p) for p in plans.values()]),
-        ("settings", [settings_text(p) for p in plans.values()]),
-        ("reserved", [f"{p.cpu:.1f} CPU, {p.memory / 1024:,.1f} GiB" for p in plans.values()]),
-        ("volumes", [volumes_text(p) for p in plans.values()]),
-        ("blobs", [f"{p.trace_gb:,.0f} GB of traces, {p.log_gb:,.0f} GB of logs" for p in plans.values()]),
-    ]
-    for index, cost in enumerate(next(iter(plans.values())).costs):
-        rows.append((f"{cost.what}, {costs.currency}", [f"{p.costs[index].amount:,.0f} ({p.costs[index].why})" for p in plans.values()]))
-    rows.append((f"**per month, {costs.currency}**", [f"**{p.total:,.0f}**" for p in plans.values()]))
-    lines = [_line(["", *plans]), _line(["---"] * (len(plans) + 1)), *(_line([head, *cells]) for head, cells in rows)]
-    return "\n".join(lines)
-
-
-def _sources() -> str:
-    lines = [_line(["coefficient", "value", "unit", "source"]), _line(["---"] * 4)]
-    lines += [_line([f"`{name}`", f"{entry.value:g}", entry.unit, entry.source]) for name, entry in coefficients().items()]
-    return "\n".join(lines)
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+def money(amount: float) -> str:
+    """An amount, with its hundredths where it would be nothing without them."""
+    return f"{amount:,.0f}" if amount >= 10 or not amount else f"{amount:,.2f}"
 
 
 def load_text(load: Load) -> str:
@@ -115,8 +79,13 @@ def settings_text(made: Plan) -> str:
     chosen = made.settings
     stores = f"Tempo {chosen.tempo.mode} x{chosen.tempo.replicas}, Loki {chosen.loki.mode} x{chosen.loki.replicas}"
     edges = f"collector x{chosen.opentelemetry.collector_replicas}, gateway x{chosen.istio.gateway_replicas}"
-    return f"preset {chosen.preset}, {stores}, {edges}"
+    return f"preset {chosen.preset}, {chosen.istio.mode} mesh, {stores}, {edges}"
 
 
 def volumes_text(made: Plan) -> str:
     return ", ".join(f"{v.store} {v.number} x {v.gibibytes:,} GiB" for v in made.volumes)
+
+
+def nodes_text(made: Plan) -> str:
+    """How many nodes, and what asked for that many."""
+    return f"{made.nodes.count} x {made.nodes.node.name}, decided by {made.nodes.why}"
