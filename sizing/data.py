@@ -20,6 +20,7 @@ from components.settings import LoadSettings, Model, Preset, Settings
 from components.settings_azure import AzureSettings
 
 PREFIX = "istio-stack:"
+ENVIRONMENTS = Path(__file__).parent / "environments.yaml"
 
 Replication = Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"]
 ClusterTier = Literal["Free", "Standard"]
@@ -167,17 +168,17 @@ def prices(path: Path) -> Prices:
     return _model(Prices, _document(path), str(path))
 
 
-def environments(folder: Path = ROOT) -> dict[str, Environment]:
-    """Every environment, with the settings of its stack file in this folder. Raises ConfigurationError."""
-    path = Path(__file__).parent / "environments.yaml"
-    return {name: _environment(name, entry, folder) for name, entry in _document(path).items()}
+def environments(folder: Path = ROOT, path: Path = ENVIRONMENTS) -> dict[str, Environment]:
+    """Every environment of a file, with the settings of its stack file in this folder. Raises ConfigurationError."""
+    return {str(name): _environment(str(name), entry, folder) for name, entry in _mapping(_document(path), path.name).items()}
 
 
 def _environment(name: str, document: Any, folder: Path) -> Environment:
     entry = _model(_Entry, document, f"environments.yaml: {name}")
     path = folder / f"Pulumi.{name}.yaml"
-    stated = (_document(path) or {}).get("config") or {} if path.is_file() else {}
-    own = {key.removeprefix(PREFIX): value for key, value in stated.items() if key.startswith(PREFIX)}
+    stated = _mapping(_document(path), path.name).get("config") if path.is_file() else {}
+    entries = _mapping(stated, f"{path.name}: config").items()
+    own = {str(key).removeprefix(PREFIX): value for key, value in entries if str(key).startswith(PREFIX)}
     # a preset that is too small for the load is what this is to find out, so the border does not see them together
     load = own.pop("load", None)
     try:
@@ -188,10 +189,17 @@ def _environment(name: str, document: Any, folder: Path) -> Environment:
     return Environment(entry.why, entry.nodes, entry.cluster_tier, settings.model_copy(update={"load": chosen}), entry.survives)
 
 
+def _mapping(document: Any, name: str) -> dict[Any, Any]:
+    """What should be an object of keys, or is empty."""
+    if document is not None and not isinstance(document, dict):
+        raise ConfigurationError(f"{name} is {document!r}: should be an object of keys")
+    return document or {}
+
+
 def _document(path: Path) -> Any:
     try:
         return read_yaml(path)
-    except (OSError, yaml.YAMLError, DuplicateKey) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, DuplicateKey) as error:
         reason = error.strerror if isinstance(error, OSError) else " ".join(str(error).split())
         raise ConfigurationError(f"{path} cannot be read: {reason}") from None
 
@@ -212,4 +220,6 @@ def _line(detail: Any) -> str:
         return f"{key} is not a key of this file"
     if detail["type"] == "value_error":
         return f"{key} {detail['ctx']['error']}".strip()
+    if detail["type"] == "model_type":
+        return f"{key} is {detail['input']!r}: should be an object of keys".removeprefix(" is ")
     return f"{key} is {detail['input']!r}: {detail['msg'].removeprefix('Input ')}".removeprefix(" is ")

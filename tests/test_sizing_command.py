@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components import capacity
 from components.capacity import Load, coefficients
@@ -52,11 +53,11 @@ def test_prices_without_a_key_name_it(tmp_path: Path) -> None:
         prices(path)
 
 
-@pytest.mark.parametrize("text", ["a: 1\na: 2\n", "a: [1\n", None])
-def test_prices_that_cannot_be_read_get_one_line(text: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"a: 1\na: 2\n", b"a: [1\n", b"\xff\xfe\xfd", None])
+def test_prices_that_cannot_be_read_get_one_line(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "prices.yaml"
-    if text is not None:
-        path.write_text(text)
+    if content is not None:
+        path.write_bytes(content)
     with pytest.raises(ConfigurationError) as caught:
         prices(path)
     (line,) = caught.value.lines
@@ -122,6 +123,38 @@ def test_a_mistake_in_a_stack_file_is_named(config: dict[str, Any], line: str, t
     stack_file(tmp_path, "dev", config)
     with pytest.raises(ConfigurationError) as caught:
         environments(tmp_path)
+    assert caught.value.lines == (line,)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("- 1\n", "Pulumi.dev.yaml is [1]: should be an object of keys"),
+        ("config: small\n", "Pulumi.dev.yaml: config is 'small': should be an object of keys"),
+        ("config: {istio-stack:load: 5}\n", "Pulumi.dev.yaml: load: 5: should be an object of keys"),
+    ],
+)
+def test_a_stack_file_of_another_shape_gets_one_line(text: str, line: str, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.dev.yaml").write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        environments(tmp_path)
+    assert caught.value.lines == (line,)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"survives": "region"}, "environments.yaml: dev: survives is 'region': should be 'nothing', 'node' or 'zone'"),
+        ({"nodes": 0}, "environments.yaml: dev: nodes is 0: should be greater than or equal to 1"),
+        ({"tier": "Free"}, "environments.yaml: dev: tier is not a key of this file"),
+    ],
+)
+def test_a_mistake_in_the_environments_gets_one_line(change: dict[str, Any], line: str, tmp_path: Path) -> None:
+    path = tmp_path / "environments.yaml"
+    entry = {"why": "x", "nodes": 1, "survives": "nothing", "clusterTier": "Free", "load": {}}
+    path.write_text(yaml.safe_dump({"dev": entry | change}))
+    with pytest.raises(ConfigurationError) as caught:
+        environments(tmp_path, path)
     assert caught.value.lines == (line,)
 
 
