@@ -17,8 +17,8 @@ _INTRODUCTION = (
 _RULES = """\
 - Reserved is what the preset requests, or what the load takes where that is more. Replicas, modes and volumes are the stack file's, or more
   where the load asks for it; the preset is the stack file's, or the least greater one that carries the load.
-- Nodes are filled to {fill} of what AKS leaves of them. Where an environment survives the loss of a node or a zone, what is left holds
-  every pod, filled to {after}.
+- Nodes are filled to {fill} of what AKS leaves of them. Where an environment survives the loss of a node, or of one of the three
+  zones that its nodes must then be spread over, what is left holds every pod, filled to {after}.
 - Blobs are those of the day when the first have reached the end of their retention. Deleted ones are paid for as long as soft delete keeps
   them, and Tempo's compaction deletes much: `azure.softDeleteDays` is the lever.
 - Disks are billed by size classes.
