@@ -254,8 +254,11 @@ def test_an_aks_cluster_needs_no_storage_in_azure() -> None:
 
 
 @pytest.mark.parametrize(("config", "encrypted", "refused"), [(KEYLESS, [], True), (KEYLESS, list(SECRETS), False), ({}, [], False)])
-def test_a_secret_in_clear_is_refused_where_the_stack_is_in_azure(config: dict[str, Any], encrypted: list[str], refused: bool) -> None:
-    pulumi.runtime.set_mocks(_NoResources(), project="istio-stack", stack="dev")
+def test_a_secret_in_clear_is_refused_where_the_stack_is_in_azure(
+    config: dict[str, Any], encrypted: list[str], refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi, "get_project", lambda: "istio-stack")
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "dev")
     texts = {f"istio-stack:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in {**config, **SECRETS}.items()}
     set_all_config(texts, [f"istio-stack:{key}" for key in encrypted])
     try:
@@ -268,11 +271,3 @@ def test_a_secret_in_clear_is_refused_where_the_stack_is_in_azure(config: dict[s
             assert load() == parse({**config, **SECRETS})
     finally:
         set_all_config({}, [])
-
-
-class _NoResources(pulumi.runtime.Mocks):
-    def new_resource(self, args: Any) -> Any:
-        raise AssertionError("settings are read before anything is made")
-
-    def call(self, args: Any) -> Any:
-        raise AssertionError("settings are read before anything is asked")
