@@ -45,7 +45,7 @@ class Recovery:
 
 def recover(engine: Engine, cluster: Cluster, helm: Helm, ledger: Ledger, azure: Subscription | None = None) -> Recovery:
     """Resolves what unfinished runs left. Bounded: about a minute for each thing that does not go away; then RehearsalError."""
-    notes = [*remove_stale_locks(engine), *_end_leftovers(engine.state)]
+    notes = [*remove_stale_locks(engine), *_end_leftovers(engine.state), *remove_torn_attributes(engine)]
     state = engine.checkpoint()
     pending = state.get("pending_operations") or []
     recorded = {resource["urn"] for resource in state.get("resources") or []}
@@ -196,6 +196,19 @@ def remove_stale_locks(engine: Engine) -> Iterator[str]:
             yield f"the lock of process {owner['pid']}, which is gone: removed"
         else:
             raise RehearsalError(f"the state is held by process {owner['pid']} on {owner['hostname']} since {owner.get('timestamp')}")
+
+
+def remove_torn_attributes(engine: Engine) -> Iterator[str]:
+    """Attributes beside the backend's files that an engine died over: it reads half of one as the end of the state itself, and needs none.
+
+    Source: gocloud.dev blob/fileblob/attrs.go, setAttrs, which writes them in place, unlike the files they belong to.
+    """
+    for file in sorted((engine.state / ".pulumi").glob("**/*.attrs")):
+        try:
+            json.loads(file.read_bytes())
+        except ValueError:
+            file.unlink(missing_ok=True)
+            yield f"{file.name}: cut short as it was written, and not needed: removed"
 
 
 def _end_leftovers(state: Path) -> Iterator[str]:

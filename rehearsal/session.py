@@ -66,7 +66,7 @@ class Session:
 
     def unlock(self) -> None:
         """Removes locks whose owner is gone, before a run that changes nothing."""
-        for line in recovery.remove_stale_locks(self.engine):
+        for line in [*recovery.remove_stale_locks(self.engine), *recovery.remove_torn_attributes(self.engine)]:
             console.note(f"recovery: {line}")
 
     def recover(self) -> bool:

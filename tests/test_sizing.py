@@ -297,7 +297,9 @@ def test_what_is_not_there_is_not_billed() -> None:
 def test_a_private_endpoint_and_soft_delete_come_from_the_stack_file() -> None:
     costs = {cost.what: cost for cost in plan(environments()["prod"], CHEAP).costs}
     assert costs["private endpoint"].amount == 7
-    assert costs["deleted blobs"].why.endswith(" GB, 30 days of soft delete")
+    days = environments()["prod"].settings.azure
+    assert days is not None
+    assert costs["deleted blobs"].why.endswith(f" GB, {days.soft_delete_days} days of soft delete")
 
 
 def test_ambient_reserves_no_sidecars() -> None:

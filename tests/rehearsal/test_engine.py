@@ -148,6 +148,13 @@ def test_a_state_that_cannot_be_read_is_named_with_the_one_before(standing: Stan
         file.write_text(content)
 
 
+def test_attributes_of_the_state_that_a_killed_engine_left_empty_are_no_hindrance(standing: Standing) -> None:
+    (file,) = standing.rig.options.directory.glob("state/*/.pulumi/stacks/small/local.json.attrs")
+    file.write_text("")
+    assert standing.rig.up().changes == {"same": 17}
+    assert json.loads(file.read_text())
+
+
 def test_what_somebody_deleted_comes_back_after_a_refresh(standing: Standing) -> None:
     path = f"/api/v1/namespaces/{standing.rig.prefix}-first/configmaps/note"
     standing.rig.api.request("DELETE", path)
