@@ -4,6 +4,7 @@
 #   make login     where the state of STACK is kept: BACKEND=azblob://… SECRETS=azurekeyvault://…, or BACKEND=https://api.pulumi.com
 #   make preflight what the cluster of STACK lacks, or has in the way
 #   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
+#   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make test      all tests                                  make check     ruff and pyright
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
@@ -22,7 +23,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph test check bench sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -53,6 +54,9 @@ SIZE = PODS:pods RPS:requests-per-second SPANS:spans-per-second LOG_MB:log-mb-pe
 	ENVIRONMENT:environment MESH:mesh PRICES:prices
 size: $(VENV)/.ready
 	@$(PY) -m sizing $(foreach pair,$(SIZE),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))
+
+graph: $(VENV)/.ready
+	@$(PY) -m components.signals --stack $(STACK)
 
 test: $(VENV)/.ready
 	@$(RUN) tools

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from components.addresses import Release
 from components.signals.configured import Configured, at
 from components.signals.model import Monitor, Selector
 from components.signals.senders import proxies
@@ -49,20 +50,20 @@ def monitors(c: Configured) -> Iterator[Monitor]:
             yield Monitor(kind, name, namespace, (), target, port, name)
     releases = c.topology.releases
     for node, release in (("tempo", releases.tempo), ("loki", releases.loki), ("alloy", releases.alloy), ("grafana", releases.grafana)):
-        yield from _of_chart(node, release.chart, release.namespace, getattr(c, node))
+        yield from _of_chart(node, release, getattr(c, node))
     if c.operator is not None:
-        yield from _of_chart("operator", releases.otel_operator.chart, releases.otel_operator.namespace, c.operator)
+        yield from _of_chart("operator", releases.otel_operator, c.operator)
     if at(c.collector, "observability.metrics.enableMetrics"):
         name = f"{c.topology.collector}-collector-monitoring"
         said = "collector.spec.observability.metrics.enableMetrics"
         yield Monitor("ServiceMonitor", name, c.topology.telemetry_namespace, (), "collector", "8888", said)
 
 
-def _of_chart(node: str, chart: str, namespace: str, values: Mapping[str, object]) -> Iterator[Monitor]:
-    own = CHARTS[chart]
+def _of_chart(node: str, release: Release, values: Mapping[str, object]) -> Iterator[Monitor]:
+    own = CHARTS[release.chart]
     if at(values, own.switch):
         labels = tuple(sorted(at(values, own.labels, {}).items()))
-        yield Monitor("ServiceMonitor", node, namespace, labels, node, own.port, f"{chart} {own.switch}")
+        yield Monitor("ServiceMonitor", release.name, release.namespace, labels, node, own.port, f"{release.chart} {own.switch}")
 
 
 def selectors(c: Configured) -> list[Selector]:

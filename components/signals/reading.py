@@ -102,8 +102,8 @@ def _list(found: list[Listener]) -> str:
 COLUMNS = (
     ("gateway", "sidecars", "waypoints", "applications", "pods", "istiod", "cert-manager", "operator"),
     ("collector", "alloy"),
-    ("tempo", "generator", "loki", "prometheus"),
-    ("tempo blobs", "loki blobs", "grafana"),
+    ("tempo", "generator", "prometheus", "loki"),
+    ("tempo blobs", "grafana", "loki blobs"),
 )
 """Nodes by how far they are from the producers, in the order in which a drawing has them."""
 TITLES = {
@@ -120,8 +120,8 @@ TITLES = {
     "loki": "Loki",
     "prometheus": "Prometheus",
     "grafana": "Grafana",
-    "tempo blobs": "blob container tempo",
-    "loki blobs": "blob container loki",
+    "tempo blobs": "blobs: tempo",
+    "loki blobs": "blobs: loki",
 }
 
 
