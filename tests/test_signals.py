@@ -255,6 +255,22 @@ LOST: dict[str, tuple[Change, str]] = {
         only_monitors_of_the_release,
         "is selected by no Prometheus: prometheus.prometheusSpec.serviceMonitorSelector wants",
     ),
+    "monitors of one namespace only": (
+        set_at("prometheus", "prometheus", "prometheusSpec", "podMonitorNamespaceSelector", to={"matchLabels": {"team": "a"}}),
+        "podMonitorNamespaceSelector wants team: a, its namespace is prometheus",
+    ),
+    "applications by another name than the mesh's": (
+        set_at("instrumentation", "defaults", to={}),
+        "Instrumentation defaults.useLabelsForResourceAttributes is not true",
+    ),
+    "access logs without their service": (
+        set_at("collector", "config", "processors", "k8s_attributes", "extract", "metadata", to=["k8s.pod.name"]),
+        "k8s_attributes.extract.metadata lacks k8s.namespace.name, service.namespace, service.name, service.version",
+    ),
+    "access logs that know no annotation": (
+        set_at("collector", "config", "processors", "k8s_attributes", "extract", "otel_annotations", to=False),
+        "k8s_attributes.extract.otel_annotations is not true",
+    ),
     "a monitor switched off": (set_at("tempo", "serviceMonitor", "enabled", to=False), "metrics of tempo: no monitor scrapes them"),
     "the collector's monitor switched off": (set_at("collector", "observability", to={}), "metrics of collector: no monitor scrapes them"),
     "unmerged metrics": (set_at("mesh", "enablePrometheusMerge", to=False), "meshConfig.enablePrometheusMerge is not true"),

@@ -97,12 +97,20 @@ def _every_monitor_is_selected(g: Graph) -> Iterator[str]:
     by_kind = {selector.kind: selector for selector in g.selectors}
     for monitor in g.monitors:
         selector = by_kind[monitor.kind]
+        said = f"{monitor.kind} {monitor.name} ({monitor.said}) is selected by no Prometheus"
         if not set(selector.labels) <= set(monitor.labels):
-            wanted = ", ".join(f"{key}: {value}" for key, value in selector.labels)
-            yield f"{monitor.kind} {monitor.name} ({monitor.said}) is selected by no Prometheus: {selector.said} wants {wanted}"
+            yield f"{said}: {selector.said} wants {_pairs(selector.labels)}"
+        # what every namespace has; another label none of ours would have
+        if not set(selector.namespaces) <= {("kubernetes.io/metadata.name", monitor.namespace)}:
+            where = selector.said.replace("Selector", "NamespaceSelector")
+            yield f"{said}: {where} wants {_pairs(selector.namespaces)}, its namespace is {monitor.namespace}"
     for name in monitored(g.configured):
         if name not in {monitor.target for monitor in g.monitors}:
             yield f"metrics of {name}: no monitor scrapes them"
+
+
+def _pairs(labels: tuple[tuple[str, str], ...]) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in labels)
 
 
 def _merged_metrics_are_merged(g: Graph) -> Iterator[str]:

@@ -85,10 +85,11 @@ class Monitor:
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Which monitors of one kind a Prometheus looks at; without labels all."""
+    """Which monitors of one kind a Prometheus looks at: by their labels, and by those of their namespaces; without any, all."""
 
     kind: str
     labels: tuple[tuple[str, str], ...]
+    namespaces: tuple[tuple[str, str], ...]
     said: str
 
 

@@ -76,5 +76,6 @@ def selectors(c: Configured) -> list[Selector]:
         # what the chart does with no selector, unless it is told not to
         if not labels and c.prometheus is not None and spec.get(f"{key}NilUsesHelmValues", True):
             labels = {"release": c.topology.releases.prometheus.name}
-        found.append(Selector(kind, tuple(sorted(labels.items())), f"prometheus.prometheusSpec.{key}"))
+        namespaces = at(spec, f"{key.removesuffix('Selector')}NamespaceSelector.matchLabels", {})
+        found.append(Selector(kind, tuple(sorted(labels.items())), tuple(sorted(namespaces.items())), f"prometheus.prometheusSpec.{key}"))
     return found

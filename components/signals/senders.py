@@ -85,6 +85,11 @@ def _applications(c: Configured) -> Found:
     protocol = SDK_PROTOCOLS.get(str(env.get("OTEL_EXPORTER_OTLP_PROTOCOL")), OTLP_HTTP)
     for signal in (SPAN, METRIC, LOG):
         yield Edge(signal, "applications", endpoint, protocol, "Instrumentation exporter.endpoint")
+    if at(c.instrumentation, "defaults.useLabelsForResourceAttributes") is not True:
+        yield Defect(
+            "Instrumentation defaults.useLabelsForResourceAttributes is not true: applications would be named by their owner, "
+            "mesh spans and access logs by their labels"
+        )
     yield Exemplars("applications", SDK_EXEMPLAR_LABEL, "an SDK's exemplar over OTLP")
     template = at(c.sample or {}, "template", {})
     for key, value in at(template, "metadata.annotations", {}).items():
@@ -142,15 +147,23 @@ def _looked_up(c: Configured, pipeline: str, said: str, processors: list[str]) -
         elif "batch" in processors and processors.index(name) > processors.index("batch"):
             yield Defect(f"{said}.processors has {name} after batch: a batch has no connection to look a pod up by")
     if pipeline == "logs" and mesh_records.POD_LOOKUP in processors:
-        yield from _lookup_right(c)
+        yield from _lookup(c)
 
 
-def _lookup_right(c: Configured) -> Found:
-    """What the collector's pods must be allowed."""
+def _lookup(c: Configured) -> Found:
+    """Whether the collector names a pod as everybody else does, and what its own pods must be allowed for it."""
+    said = f"collector.config.processors.{mesh_records.POD_LOOKUP}"
+    lookup = at(c.collector, "config.processors", {}).get(mesh_records.POD_LOOKUP) or {}
+    missing = [name for name in mesh_records.POD_METADATA if name not in at(lookup, "extract.metadata", [])]
+    if missing:
+        yield Defect(f"{said}.extract.metadata lacks {', '.join(missing)}: access logs come without any resource")
+    if at(lookup, "extract.otel_annotations") is not True:
+        yield Defect(
+            f"{said}.extract.otel_annotations is not true: spans are named by resource.opentelemetry.io annotations where there are some"
+        )
     account = c.collector.get("serviceAccount") or f"{c.topology.collector}-collector"
-    yield Need(
-        "collector", ServiceAccount(account, c.topology.telemetry_namespace), LOOK_PODS_UP, IN_CLUSTER, "collector.spec.serviceAccount"
-    )
+    holder = ServiceAccount(account, c.topology.telemetry_namespace)
+    yield Need("collector", holder, LOOK_PODS_UP, IN_CLUSTER, "collector.spec.serviceAccount")
 
 
 def _generator(c: Configured) -> Found:
