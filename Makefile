@@ -4,7 +4,8 @@
 #   make login     where the state of STACK is kept: BACKEND=azblob://… SECRETS=azurekeyvault://…, or BACKEND=https://api.pulumi.com
 #   make preflight what the cluster of STACK lacks, or has in the way
 #   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
-#   make docs      write docs/sizes.md: what each environment costs, and why
+#   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
+#   make docs      write the generated pages: docs/sizes.md, docs/signals.md
 #   make test      all tests                                  make check     ruff and pyright
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
@@ -23,7 +24,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size docs test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs test check bench sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -57,6 +58,10 @@ size: $(VENV)/.ready
 
 docs: $(VENV)/.ready
 	@$(PY) -m sizing --markdown > docs/.sizes.md && mv docs/.sizes.md docs/sizes.md || { rm -f docs/.sizes.md; exit 2; }
+	@$(PY) -m components.signals --stack local
+
+graph: $(VENV)/.ready
+	@$(PY) -m components.signals --stack $(STACK)
 
 test: $(VENV)/.ready
 	@$(RUN) tools
