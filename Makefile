@@ -4,9 +4,10 @@
 #   make login     where the state of STACK is kept: BACKEND=azblob://… SECRETS=azurekeyvault://…, or BACKEND=https://api.pulumi.com
 #   make preflight what the cluster of STACK lacks, or has in the way
 #   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
-#   make verify    one request through STACK, followed into Tempo, Loki, Prometheus and Grafana's links: GATEWAY= TEMPO= LOKI= PROMETHEUS=
-#                  GRAFANA= (URLs; what is not given, kubectl forwards)  CONTEXT= HOST= JUNIT=file.xml
-#   make signals   the same through real processes on this machine, with the configuration of STACK
+#   make verify    one request through STACK, followed into Tempo, Loki, Prometheus and along Grafana's links: GATEWAY_URL= TEMPO_URL=
+#                  LOKI_URL= PROMETHEUS_URL= GRAFANA_URL= (what is not given, kubectl forwards)  CONTEXT= HOST= JUNIT=file.xml
+#   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
+#   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make test      all tests                                  make check     ruff and pyright
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
@@ -25,7 +26,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size verify signals test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph verify signals test check bench sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -57,12 +58,15 @@ SIZE = PODS:pods RPS:requests-per-second SPANS:spans-per-second LOG_MB:log-mb-pe
 size: $(VENV)/.ready
 	@$(PY) -m sizing $(foreach pair,$(SIZE),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))
 
-PLACES = GATEWAY TEMPO LOKI PROMETHEUS GRAFANA CONTEXT HOST JUNIT
+VERIFY = GATEWAY_URL:gateway TEMPO_URL:tempo LOKI_URL:loki PROMETHEUS_URL:prometheus GRAFANA_URL:grafana CONTEXT:context HOST:host JUNIT:junit
 verify: $(VENV)/.ready
-	@$(PY) -m verify --stack $(STACK) $(foreach place,$(PLACES),$(if $($(place)),--$(shell echo $(place) | tr A-Z a-z) '$($(place))'))
+	@$(PY) -m verify --stack $(STACK) $(foreach pair,$(VERIFY),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))
 
 signals: $(VENV)/.ready
-	@$(PY) -m signals --stack $(STACK) $(if $(JUNIT),--junit '$(JUNIT)')
+	@$(PY) -m signals --stack $(STACK) $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
+
+graph: $(VENV)/.ready
+	@$(PY) -m components.signals --stack $(STACK)
 
 test: $(VENV)/.ready
 	@$(RUN) tools
