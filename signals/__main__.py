@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,18 +29,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made.add_argument("--stack", default="local", help="the stack, by its Pulumi.<stack>.yaml (default: local)")
     made.add_argument("--wait", default=40.0, type=seconds, metavar="SECONDS", help="how long signals may take (default: 40)")
     made.add_argument("--junit", type=Path, metavar="FILE", help="write the results as a JUnit file, too")
+    made.add_argument("--tempo", type=program, metavar="FILE", help="a Tempo to run, in the place of the sink")
     chosen = made.parse_args(arguments)
     try:
         stack = read_stack(chosen.stack)
         with run_lock.held(FOLDER.absolute()):
             processes.remove(FOLDER / "run")
-            with running(stack, FOLDER.absolute() / "run") as signals:
+            with running(stack, FOLDER.absolute() / "run", tempo_binary=chosen.tempo) as signals:
                 show_table(signals)
                 found = verify(places.of(signals), places.subject(signals), chosen.wait)
         return report(found, f"signals of stack {chosen.stack}, on this machine", chosen.junit)
     except RehearsalError as error:
         console.error(str(error))
         return BAD_INPUT
+
+
+def program(text: str) -> Path:
+    """A program given as an argument."""
+    found = Path(text).absolute()
+    if not (found.is_file() and os.access(found, os.X_OK)):
+        raise argparse.ArgumentTypeError(f"{text} is no program: there must be a file that may be executed")
+    return found
 
 
 def show_table(signals: Signals) -> None:

@@ -31,7 +31,7 @@ def of(signals: Signals, datasources: list[dict[str, Any]] | None = None) -> Pla
         prometheus=Endpoint(table.url(topology.prometheus)),
         datasources=links.provisioned(grafana.datasources(topology)) if datasources is None else datasources,
         reach=reach,
-        absent={ISTIO_METRICS: NO_MESH_METRICS, SPAN_METRICS: NO_METRICS},
+        absent={ISTIO_METRICS: NO_MESH_METRICS, **({SPAN_METRICS: NO_METRICS} if signals.sink else {})},
     )
 
 

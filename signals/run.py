@@ -21,7 +21,7 @@ from rehearsal import console, processes, tools
 from rehearsal.azurite import ACCOUNT, KEY, Azurite
 from rehearsal.errors import RehearsalError
 from rehearsal.processes import Process
-from signals import application, envoy, loki, machine, prometheus, sink
+from signals import application, envoy, loki, machine, prometheus, sink, tempo
 from signals.rendering import Rendered, Stack
 
 READY_SECONDS = 60.0
@@ -188,10 +188,11 @@ class Signals:
 
 
 @contextlib.contextmanager
-def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None) -> Iterator[Signals]:
+def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None, tempo_binary: Path | None = None) -> Iterator[Signals]:
     """All of it, in a folder, until the block ends. Raises RehearsalError where something does not start.
 
-    `flush_every_ms` replaces how long the application and the proxies hold their signals back.
+    `flush_every_ms` replaces how long the application and the proxies hold their signals back. With a
+    `tempo_binary` the traces end there, and not in the sink.
     """
     folder.mkdir(parents=True, exist_ok=True)
     signals = Signals(stack, folder)
@@ -204,7 +205,15 @@ def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None) ->
             config = _on_azurite(signals.table.here(signals._rendered.loki()), azurite)
             variables = {topology.loki_blobs.key.key: KEY}
             stores.enter_context(loki.running(config, folder / "loki", variables, signals.table.port(topology.loki)))
-        signals.sink = stores.enter_context(sink.serving(signals.table.port(topology.tempo_otlp), signals.table.port(topology.tempo)))
+        ports = signals.table.port(topology.tempo_otlp), signals.table.port(topology.tempo)
+        if tempo_binary is None:
+            signals.sink = stores.enter_context(sink.serving(*ports))
+        else:
+            config = signals.table.here(signals._rendered.tempo())
+            with console.step("start Tempo"):
+                variables = {topology.tempo_blobs.key.key: KEY}
+                address = f"127.0.0.1:{azurite.port}"
+                stores.enter_context(tempo.running(tempo_binary, config, folder / "tempo", variables, *ports, azurite=address))
         try:
             with console.step("start Prometheus, the collector, the sample and two Envoys"):
                 signals.start(flush_every_ms=flush_every_ms)
