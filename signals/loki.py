@@ -61,6 +61,30 @@ def changed(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
+ALONE = {
+    "frontend.scheduler_address": "",
+    "frontend_worker.scheduler_address": "",
+    "common.replication_factor": 1,
+    "chunk_store_config.chunk_cache_config": {},
+    "query_range.results_cache.cache": {},
+}
+"""What differs where one process does what several were meant to: no other scheduler, no other replica, no memcached."""
+
+
+def alone(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The configuration for one process that does everything, and a line on what that took, if anything."""
+    changes = {path: value for path, value in ALONE.items() if _at(config, path) not in (None, value)}
+    said = f"Loki is one process here, with other values of {', '.join(changes)}"
+    return changed(config, changes), [said] if changes else []
+
+
+def _at(config: Mapping[str, Any], path: str) -> Any:
+    here: Any = config
+    for key in path.split("."):
+        here = here.get(key) if isinstance(here, Mapping) else None
+    return here
+
+
 @dataclass
 class Loki:
     """A running Loki."""

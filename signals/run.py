@@ -79,7 +79,8 @@ class Signals:
         """The collector, with its configuration changed first (addresses are those of the cluster); one that runs is stopped."""
         topology = self.stack.topology
         config = change(opentelemetry.collector_spec(self.stack.settings, topology)["config"])
-        config, self.notes = machine.without_what_cannot_run(config)
+        config, said = machine.without_what_cannot_run(config)
+        self.notes += [line for line in said if line not in self.notes]
         config = {**config, "service": {"telemetry": _own_metrics(), **config["service"]}}
         known = {topology.otlp_grpc.port: self.table.port(topology.otlp_grpc), topology.otlp_http.port: self.table.port(topology.otlp_http)}
         others = sorted({*machine.listeners(config), OWN_METRICS} - {*known, *self._ports})
@@ -202,7 +203,9 @@ def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None, te
         with console.step("start Azurite and Loki"):
             azurite = stores.enter_context(Azurite.start(folder / "azurite", die_with_parent=True))
             _create_containers(azurite)
-            config = _on_azurite(signals.table.here(signals._rendered.loki()), azurite)
+            config, said = loki.alone(signals._rendered.loki())
+            signals.notes += said
+            config = _on_azurite(signals.table.here(config), azurite)
             variables = {topology.loki_blobs.key.key: KEY}
             stores.enter_context(loki.running(config, folder / "loki", variables, signals.table.port(topology.loki)))
         ports = signals.table.port(topology.tempo_otlp), signals.table.port(topology.tempo)

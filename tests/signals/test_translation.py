@@ -13,9 +13,10 @@ import yaml
 
 from components import istio, opentelemetry, sample_app
 from components.charts import ROOT
+from components.topology import plan
 from rehearsal import processes
 from rehearsal.errors import RehearsalError
-from signals import application, envoy, machine, prometheus, tempo
+from signals import application, envoy, loki, machine, prometheus, tempo
 from signals.rendering import Rendered, Stack, read_stack
 from tests import reference
 from tests.stacks import settings_of
@@ -214,3 +215,17 @@ def test_a_stack_in_ambient_mode_is_refused_with_the_reason(stack: Stack) -> Non
     ambient.stack = Stack("mesh", settings_of("ambient"), stack.topology)
     with pytest.raises(RehearsalError, match=r"istio.mode of stack mesh is ambient"):
         places.subject(ambient)
+
+
+def test_a_loki_in_parts_runs_here_as_one_process_and_says_what_that_took(stack: Stack, tmp_path: Path) -> None:
+    settings = settings_of("distributed")
+    found = Rendered(Stack("parts", settings, plan(settings)), tmp_path).loki()
+    assert found["common"]["replication_factor"] == 3
+    config, said = loki.alone(found)
+    assert config["common"]["replication_factor"] == 1
+    assert config["frontend"]["scheduler_address"] == ""
+    (line,) = said
+    assert "frontend.scheduler_address" in line and "common.replication_factor" in line
+    same, nothing = loki.alone(Rendered(stack, tmp_path / "local").loki())
+    assert nothing == []
+    assert same == Rendered(stack, tmp_path / "local").loki()
