@@ -67,7 +67,7 @@ def _of_chart(node: str, release: Release, values: Mapping[str, object]) -> Iter
 
 
 def selectors(c: Configured) -> list[Selector]:
-    """What Prometheus looks at, of each kind. The cluster's own must look at all (`make preflight` looks whether it does)."""
+    """What Prometheus looks at, of each kind. The cluster's own must look at all (docs/operations.md)."""
     found = []
     for kind in KINDS:
         key = f"{kind[0].lower()}{kind[1:]}Selector"
