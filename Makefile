@@ -10,6 +10,7 @@
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make test      all tests                                  make check     ruff and pyright
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
+#   make bench-signals  our collector's configuration beside a bare one, and a minute without the trace store  (ROUNDS= JSON=)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
 #            SET='istio={mode: ambient}' (try a change out)  CONTEXT=name (of the kubeconfig, for preflight)
 #            TIMELINE=file.svg  POD_START=seconds  DATA=remove (destroy also takes what is protected because it holds data)
@@ -26,7 +27,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph verify signals test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph verify signals test check bench bench-signals sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -80,8 +81,11 @@ check: $(VENV)/.ready
 bench: $(VENV)/.ready
 	@$(PY) -m bench.up $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(POD_START),--pod-start $(POD_START))
 
+bench-signals: $(VENV)/.ready
+	@$(PY) -m bench.signals --stack $(STACK) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON))
+
 sample-image: $(VENV)/.ready
 	@$(PY) -m sample.image
 
 clean: down
-	rm -rf $(VENV) .tools .charts .rehearsal
+	rm -rf $(VENV) .tools .charts .rehearsal .rehearsal-signals

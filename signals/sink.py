@@ -49,6 +49,11 @@ class Sink:
                         while len(self._traces) > MOST_TRACES:
                             del self._traces[next(iter(self._traces))]
 
+    def trace_ids(self) -> set[str]:
+        """Ids of the traces that it keeps."""
+        with self._lock:
+            return set(self._traces)
+
     def trace(self, trace_id: str) -> dict[str, Any] | None:
         """A trace as Tempo's `/api/v2/traces/<id>` answers it, in JSON; None if there is none."""
         with self._lock:

@@ -12,11 +12,17 @@ from verify.following import follow
 from verify.results import Result
 
 RECEIVERS = {"web.enable-remote-write-receiver": "enableRemoteWriteReceiver", "web.enable-otlp-receiver": "enableOTLPReceiver"}
+LONGEST_SECONDS = 58.0
 NO_GRAFANA = "no Grafana answers: its links were expanded here as it does, and run against the stores"
 
 
-def verify(places: Places, subject: Subject, wait_seconds: float) -> list[Result]:
-    """Sends one request and follows it everywhere; all results, in the order of the path."""
+def verify(places: Places, subject: Subject, wait_seconds: float, longest: float = LONGEST_SECONDS) -> list[Result]:
+    """Sends one request and follows it everywhere; all results, in the order of the path, after `longest` seconds at most."""
+    with stores.within(longest):
+        return _all(places, subject, wait_seconds)
+
+
+def _all(places: Places, subject: Subject, wait_seconds: float) -> list[Result]:
     evidence = gather(places, subject, wait_seconds)
     results = [_request(evidence, places, subject)]
     if evidence.status != 200:

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
+import math
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-SECONDS = 10
+SECONDS = 10.0
+"""How long one answer may take."""
 PROXY_TAG = "component"
 """Envoy marks each span of its own with component=proxy."""
+
+
+_end: ContextVar[float] = ContextVar("end", default=math.inf)
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Whatever is asked in the block is answered within so many seconds, or has not answered."""
+    token = _end.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _end.reset(token)
 
 
 class NoAnswer(Exception):
@@ -41,9 +59,12 @@ class Endpoint:
     def ask(self, path: str, query: Mapping[str, Any] | None = None) -> tuple[int, str]:
         """Status and body of an answer. Raises NoAnswer where there is none."""
         address = f"{self.url.rstrip('/')}{path}{f'?{urlencode(query)}' if query else ''}"
+        left = _end.get() - time.monotonic()
+        if left <= 0:
+            raise NoAnswer(f"{self.url} was not asked: others had not answered in time")
         try:
             request = urllib.request.Request(address, headers={"Accept": "application/json", **self.headers})
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:
+            with urllib.request.urlopen(request, timeout=min(SECONDS, left)) as answer:
                 return answer.status, answer.read().decode(errors="replace")
         except urllib.error.HTTPError as error:
             with error:

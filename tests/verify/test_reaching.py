@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -24,9 +26,10 @@ from rehearsal.errors import RehearsalError
 from verify import __main__ as command
 from verify import links, results
 from verify.checks import verify
-from verify.evidence import Subject
+from verify.evidence import Places, Subject
 from verify.reaching import Given, reached
 from verify.results import Result
+from verify.stores import Endpoint
 
 TOPOLOGY = plan(Settings())
 SUBJECT = Subject("rolldice", "/rolldice")
@@ -143,6 +146,18 @@ def test_a_grafana_that_lets_nobody_in_is_one_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("GRAFANA_TOKEN", "wrong")
     with answering({}) as (url, _), pytest.raises(RehearsalError, match=r"Grafana does not list its datasources: .* set GRAFANA_TOKEN"):
         reached(Settings(), TOPOLOGY, given(url), {}).__enter__()
+
+
+def test_stores_that_never_answer_do_not_make_the_proof_long() -> None:
+    sources = links.provisioned(grafana.datasources(TOPOLOGY))
+    with socket.create_server(("127.0.0.1", 0)) as mute, answering({"/rolldice": {"value": 1}}) as (url, _):
+        silent = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        places = Places(url, Endpoint(silent), Endpoint(silent), Endpoint(silent), sources, lambda _: Endpoint(silent))
+        began = time.monotonic()
+        found = verify(places, SUBJECT, 1, longest=2)
+        assert time.monotonic() - began < 4
+    assert {r.state for r in found if r.group == "datasources"} == {"failed"}
+    assert any("was not asked: others had not answered in time" in r.detail for r in found)
 
 
 def test_without_a_request_what_follows_did_not_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
