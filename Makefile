@@ -4,10 +4,14 @@
 #   make login     where the state of STACK is kept: BACKEND=azblob://… SECRETS=azurekeyvault://…, or BACKEND=https://api.pulumi.com
 #   make preflight what the cluster of STACK lacks, or has in the way
 #   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
+#   make verify    one request through STACK, followed into Tempo, Loki, Prometheus and along Grafana's links: GATEWAY_URL= TEMPO_URL=
+#                  LOKI_URL= PROMETHEUS_URL= GRAFANA_URL= (what is not given, kubectl forwards)  CONTEXT= HOST= JUNIT=file.xml
+#   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: docs/sizes.md, docs/signals.md
 #   make test      all tests                                  make check     ruff and pyright
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
+#   make bench-signals  our collector's configuration beside a bare one, and a minute without the trace store  (ROUNDS= JSON=)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
 #            SET='istio={mode: ambient}' (try a change out)  CONTEXT=name (of the kubeconfig, for preflight)
 #            TIMELINE=file.svg  POD_START=seconds  DATA=remove (destroy also takes what is protected because it holds data)
@@ -24,7 +28,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs verify signals test check bench bench-signals sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -60,6 +64,13 @@ docs: $(VENV)/.ready
 	@$(PY) -m sizing --markdown > docs/.sizes.md && mv docs/.sizes.md docs/sizes.md || { rm -f docs/.sizes.md; exit 2; }
 	@$(PY) -m components.signals --stack local
 
+VERIFY = GATEWAY_URL:gateway TEMPO_URL:tempo LOKI_URL:loki PROMETHEUS_URL:prometheus GRAFANA_URL:grafana CONTEXT:context HOST:host JUNIT:junit
+verify: $(VENV)/.ready
+	@$(PY) -m verify --stack $(STACK) $(foreach pair,$(VERIFY),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))
+
+signals: $(VENV)/.ready
+	@$(PY) -m signals --stack $(STACK) $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
+
 graph: $(VENV)/.ready
 	@$(PY) -m components.signals --stack $(STACK)
 
@@ -75,8 +86,11 @@ check: $(VENV)/.ready
 bench: $(VENV)/.ready
 	@$(PY) -m bench.up $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(POD_START),--pod-start $(POD_START))
 
+bench-signals: $(VENV)/.ready
+	@$(PY) -m bench.signals --stack $(STACK) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON))
+
 sample-image: $(VENV)/.ready
 	@$(PY) -m sample.image
 
 clean: down
-	rm -rf $(VENV) .tools .charts .rehearsal
+	rm -rf $(VENV) .tools .charts .rehearsal .rehearsal-signals
