@@ -4,6 +4,7 @@ import pulumi
 from pulumi import ResourceOptions
 
 from components import config, topology
+from components.alerts.layer import Alerts
 from components.alloy import Alloy
 from components.cert_manager import CertManager
 from components.charts import open_lock
@@ -40,6 +41,7 @@ traces = Tempo("traces", StoreArgs(*args, storage.access), after(crds, storage))
 logs = Loki("logs", StoreArgs(*args, storage.access), after(crds, storage))
 pipeline = OpenTelemetry("pipeline", LayerArgs(*args), after(crds, certificates))
 shipping = Alloy("shipping", LayerArgs(*args), after(crds))
+watch = Alerts("watch", LayerArgs(*args), after(crds))
 views = Grafana("views", GrafanaArgs(*args, pulumi.Config().require_secret("grafanaAdminPassword")), after(crds))
 sample = SampleApp("sample", LayerArgs(*args), after(crds, *mesh.membership, pipeline))
 

@@ -13,9 +13,18 @@ from tests.azure_stacks import AZURE_VARIANTS
 
 PASSWORD = "sentinel-password"
 IMAGE = "registry.example.com/rolldice:1.0.0"
+SLOS = [
+    {"service": "rolldice", "namespace": "sample", "objective": 99.9, "latencyMs": 250, "latencyObjective": 99},
+    {"service": "checkout", "namespace": "shop", "objective": 99.5},
+]
 VARIANTS: dict[str, dict[str, Any]] = {
     "local": {},
-    "ambient": {"istio": {"mode": "ambient", "revision": "blue"}, "sampleApp": {"image": IMAGE}, "preset": "medium"},
+    "ambient": {
+        "istio": {"mode": "ambient", "revision": "blue"},
+        "sampleApp": {"image": IMAGE},
+        "preset": "medium",
+        "slos": SLOS,
+    },
     "distributed": {
         "preset": "large",
         "tempo": {"mode": "distributed"},
@@ -25,6 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "opentelemetry": {"go": True, "goExceptionNamespaces": ["sample"], "collectorReplicas": 2},
         "certManager": {"issuer": "acme", "acme": {"email": "platform@example.com"}},
         "sampleApp": {"image": IMAGE},
+        "slos": SLOS,
     },
 }
 """Configuration of each variant, as objects."""
