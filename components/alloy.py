@@ -48,6 +48,24 @@ def values(settings: Settings, topology: Topology) -> dict[str, Any]:
     return merge(values_file("alloy"), derived)
 
 
+def service_name_rules() -> list[dict[str, Any]]:
+    """Relabelings that name a line's service as its spans and OTLP logs name it, weakest first: the rule of components/mesh_records.py.
+
+    A ReplicaSet is a Deployment's, its hash left out, and a Job with a time in its name a CronJob's.
+    """
+    owner = ["__meta_kubernetes_pod_controller_kind", "__meta_kubernetes_pod_controller_name"]
+    sources = (
+        (["__meta_kubernetes_pod_name"], "(.+)"),
+        (owner, r"(?:StatefulSet|DaemonSet|Job|ReplicaSet);(.+)"),
+        (owner, r"ReplicaSet;(.+)-[a-z0-9]+"),
+        (owner, r"Job;(.+)-[0-9]{8,10}"),
+        (["__meta_kubernetes_pod_label_app_kubernetes_io_name"], "(.+)"),
+        (["__meta_kubernetes_pod_label_app_kubernetes_io_instance"], "(.+)"),
+        (["__meta_kubernetes_pod_annotation_resource_opentelemetry_io_service_name"], "(.+)"),
+    )
+    return [{"action": "replace", "sourceLabels": labels, "regex": regex, "targetLabel": "service_name"} for labels, regex in sources]
+
+
 def pod_logs_spec(settings: Settings) -> dict[str, Any]:
     """Spec of the PodLogs: which pods are read, under which labels.
 
@@ -77,17 +95,7 @@ def pod_logs_spec(settings: Settings) -> dict[str, Any]:
             {"action": "replace", "sourceLabels": ["__meta_kubernetes_namespace"], "targetLabel": "namespace"},
             {"action": "replace", "sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "pod"},
             {"action": "replace", "sourceLabels": ["__meta_kubernetes_pod_container_name"], "targetLabel": "container"},
-            # the same name that OTLP logs carry, so that one selector finds both
-            {"action": "replace", "sourceLabels": ["__meta_kubernetes_pod_container_name"], "targetLabel": "service_name"},
-            *(
-                {
-                    "action": "replace",
-                    "sourceLabels": [f"__meta_kubernetes_pod_label_{label}"],
-                    "regex": "(.+)",
-                    "targetLabel": "service_name",
-                }
-                for label in ("app", "app_kubernetes_io_name")
-            ),
+            *service_name_rules(),
         ],
     }
 

@@ -8,6 +8,7 @@ from pulumi import Output, Resource, ResourceOptions
 from pulumi_kubernetes.core.v1 import Service
 from pulumi_kubernetes.helm.v3 import Release
 
+from components import mesh_records
 from components.availability import ONE_AT_A_TIME, scattered
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
@@ -27,7 +28,8 @@ def mesh_config(settings: Settings, topology: Topology) -> dict[str, Any]:
         "enablePrometheusMerge": True,
         "enableTracing": True,
         "extensionProviders": [
-            {"name": ACCESS_LOG_PROVIDER, "envoyOtelAls": collector},
+            # a format without text keeps Istio's own line; the labels say whose it is (components/mesh_records.py)
+            {"name": ACCESS_LOG_PROVIDER, "envoyOtelAls": {**collector, "logFormat": {"labels": dict(mesh_records.LOG_LABELS)}}},
             # without the semantic conventions a mesh span is named <app>.<namespace>, the application's own span <app>
             {"name": TRACING_PROVIDER, "opentelemetry": {**collector, "serviceAttributeEnrichment": "OTEL_SEMANTIC_CONVENTIONS"}},
         ],

@@ -5,19 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from pulumi import Resource, ResourceOptions
-from pulumi_kubernetes.core.v1 import NamespacePatch
-from pulumi_kubernetes.meta.v1 import ObjectMetaPatchArgs
+from pulumi_kubernetes.core.v1 import NamespacePatch, ServiceAccount
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs, ObjectMetaPatchArgs
+from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, RoleRefArgs, SubjectArgs
 
+from components import mesh_records
 from components.availability import ONE_AT_A_TIME, scattered
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
 from components.merge import merge
 from components.presets import replicas, resources
 from components.settings import Settings
+from components.topology import ServiceAccount as AccountAddress
 from components.topology import Topology
 
 PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
 """What a namespace must say so that the Go agent's privileged sidecar may run in it."""
+COLLECTOR_IMAGE = "ghcr.io/open-telemetry/opentelemetry-collector-releases/opentelemetry-collector-k8s:0.158.0"
+"""The collector's distribution for Kubernetes, in the operator's version. Said although the locked operator chart has the same default:
+an operator of the cluster's own may default to a distribution without the processors used here."""
 
 
 def values(settings: Settings) -> dict[str, Any]:
@@ -40,9 +46,9 @@ def values(settings: Settings) -> dict[str, Any]:
 def collector_config(topology: Topology) -> dict[str, Any]:
     """The collector's own configuration: OTLP in; traces to Tempo, logs to Loki, metrics to Prometheus."""
 
-    def pipeline(exporter: str) -> dict[str, Any]:
-        # memory_limiter stands first, so that what is refused is refused before it costs memory
-        return {"receivers": ["otlp"], "processors": ["memory_limiter", "batch"], "exporters": [exporter]}
+    def pipeline(exporter: str, *processors: str) -> dict[str, Any]:
+        # memory_limiter stands first, so that what is refused is refused before it costs memory; what asks for the connection, before batch
+        return {"receivers": ["otlp"], "processors": ["memory_limiter", *processors, "batch"], "exporters": [exporter]}
 
     return {
         "receivers": {
@@ -56,6 +62,8 @@ def collector_config(topology: Topology) -> dict[str, Any]:
         "processors": {
             "memory_limiter": {"check_interval": "1s", "limit_percentage": 75, "spike_limit_percentage": 15},
             "batch": {"send_batch_size": 8192, "timeout": "200ms"},
+            mesh_records.POD_LOOKUP: mesh_records.pod_lookup(),
+            mesh_records.LABELS_LOOKUP: mesh_records.labels_lookup(),
         },
         "exporters": {
             # `otlp` and `otlphttp` are the old names of these two, deprecated since collector 0.144
@@ -67,9 +75,10 @@ def collector_config(topology: Topology) -> dict[str, Any]:
         "service": {
             "extensions": ["health_check"],
             "pipelines": {
-                "traces": pipeline("otlp_grpc/tempo"),
+                "traces": pipeline("otlp_grpc/tempo", mesh_records.POD_LOOKUP),
+                # SDKs alone send metrics here, and the operator has told each whose they are
                 "metrics": pipeline("otlp_http/prometheus"),
-                "logs": pipeline("otlp_http/loki"),
+                "logs": pipeline("otlp_http/loki", *mesh_records.PROCESSORS),
             },
         },
     }
@@ -88,6 +97,8 @@ def collector_spec(settings: Settings, topology: Topology) -> dict[str, Any]:
     labels = {"app.kubernetes.io/instance": instance, "app.kubernetes.io/component": "opentelemetry-collector"}
     spec: dict[str, Any] = {
         "mode": "deployment",
+        "image": COLLECTOR_IMAGE,
+        "serviceAccount": topology.collector_account.name,
         "replicas": count,
         "resources": resources("collector", settings.preset),
         "observability": {"metrics": {"enableMetrics": True}},
@@ -138,6 +149,7 @@ class OpenTelemetry(Layer):
         if settings.opentelemetry.source == "install":
             # ready means its certificate is mounted and its webhooks answer: chart 0.122.0 probes /readyz of the webhook server
             needs.append(self._release(release, values(settings), self._namespace(release.namespace)))
+        needs += self._pod_readers(topology.collector_account, needs[0])
         for version, kind, resource, spec in (
             ("v1beta1", "OpenTelemetryCollector", topology.collector, collector_spec(settings, topology)),
             ("v1alpha1", "Instrumentation", topology.instrumentation, instrumentation_spec(settings, topology)),
@@ -149,3 +161,19 @@ class OpenTelemetry(Layer):
                     f"{namespace}-privileged", metadata=ObjectMetaPatchArgs(name=namespace, labels=PRIVILEGED), opts=self._child()
                 )
         self.register_outputs({"otlpGrpc": topology.otlp_grpc.authority, "otlpHttp": topology.otlp_http.url})
+
+    def _pod_readers(self, account: AccountAddress, namespace: Resource) -> list[Resource]:
+        """The collector's ServiceAccount and its right to look pods up: without it, it waits for them and gives up."""
+        name = f"{account.namespace}-{account.name}"
+        made = ServiceAccount(
+            account.name, metadata=ObjectMetaArgs(name=account.name, namespace=account.namespace), opts=self._child(namespace)
+        )
+        role = ClusterRole(name, metadata=ObjectMetaArgs(name=name), rules=mesh_records.pod_lookup_rules(), opts=self._child())
+        binding = ClusterRoleBinding(
+            name,
+            metadata=ObjectMetaArgs(name=name),
+            role_ref=RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=name),
+            subjects=[SubjectArgs(kind="ServiceAccount", name=account.name, namespace=account.namespace)],
+            opts=self._child(role, made),
+        )
+        return [made, binding]

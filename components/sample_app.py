@@ -36,7 +36,7 @@ def deployment_spec(settings: Settings, topology: Topology) -> Any:
         "selector": {"matchLabels": labels},
         "template": {
             "metadata": {
-                "labels": {**labels, "app": name, "version": "v1"},
+                "labels": {**labels, "app": name, "version": "v1", "app.kubernetes.io/version": "v1"},
                 "annotations": {
                     "instrumentation.opentelemetry.io/inject-python": f"{topology.telemetry_namespace}/{topology.instrumentation}",
                     "instrumentation.opentelemetry.io/container-names": name,

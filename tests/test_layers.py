@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components import alloy, azurite, cert_manager, grafana, istio, loki, opentelemetry, prometheus, sample_app, tempo
+from components import alloy, azurite, cert_manager, grafana, istio, loki, mesh_records, opentelemetry, prometheus, sample_app, tempo
 from components.config import parse
 from components.presets import caches, size
 from components.settings import Settings
@@ -32,7 +32,8 @@ def test_both_providers_point_at_the_collector_and_keep_their_kinds() -> None:
     """An OTLP access logger used as a tracing provider is silently no tracer (istio#48782)."""
     otel, tracing = istio.mesh_config(LOCAL, NAMES)["extensionProviders"]
     collector = {"service": "otel-collector.observability.svc.cluster.local", "port": 4317}
-    assert otel == {"name": "otel", "envoyOtelAls": collector}
+    labels = {"labels": mesh_records.LOG_LABELS}
+    assert otel == {"name": "otel", "envoyOtelAls": {**collector, "logFormat": labels}}
     assert tracing == {"name": "otel-tracing", "opentelemetry": {**collector, "serviceAttributeEnrichment": "OTEL_SEMANTIC_CONVENTIONS"}}
 
 
@@ -288,7 +289,7 @@ def test_each_signal_goes_to_its_store() -> None:
 def test_the_collector_refuses_before_it_batches_and_defines_all_it_uses() -> None:
     config = opentelemetry.collector_config(NAMES)
     for pipeline in config["service"]["pipelines"].values():
-        assert pipeline["processors"] == ["memory_limiter", "batch"]
+        assert (pipeline["processors"][0], pipeline["processors"][-1]) == ("memory_limiter", "batch")
         for kind in ("receivers", "processors", "exporters"):
             assert set(pipeline[kind]) <= set(config[kind])
     assert set(config["service"]["extensions"]) <= set(config["extensions"])
@@ -348,6 +349,39 @@ def test_what_arrives_over_otlp_is_not_sent_twice(language: str) -> None:
 
 def test_a_container_that_is_not_instrumented_is_shipped_under_the_name_that_otlp_would_give() -> None:
     assert kept(container("cart")) == {"namespace": "shop", "pod": "cart-1", "container": "cart", "service_name": "cart"}
+
+
+NAMED = {
+    "__meta_kubernetes_pod_annotation_resource_opentelemetry_io_service_name": "by-annotation",
+    "__meta_kubernetes_pod_label_app_kubernetes_io_instance": "by-instance",
+    "__meta_kubernetes_pod_label_app_kubernetes_io_name": "by-name",
+    "__meta_kubernetes_pod_controller_name": "by-owner-6c45f8d6f6",
+    "__meta_kubernetes_pod_name": "cart-1",
+}
+"""What may name a service, strongest first, as the operator, Istio and the collector's k8s_attributes have it."""
+
+
+@pytest.mark.parametrize(("gone", "name"), list(enumerate(["by-annotation", "by-instance", "by-name", "by-owner", "cart-1"])))
+def test_a_line_of_stdout_is_named_by_the_rule_that_spans_are_named_by(gone: int, name: str) -> None:
+    labels = dict(list(NAMED.items())[gone:])
+    kind = {"__meta_kubernetes_pod_controller_kind": "ReplicaSet"} if gone <= 3 else {}
+    line = kept({"__meta_kubernetes_pod_container_name": "main", "__meta_kubernetes_pod_name": "cart-1", **kind, **labels})
+    assert line is not None
+    assert line["service_name"] == name
+
+
+@pytest.mark.parametrize(
+    ("kind", "owner", "name"),
+    [("StatefulSet", "db-1", "db-1"), ("DaemonSet", "agent", "agent"), ("Job", "import", "import"), ("Job", "nightly-29384720", "nightly")],
+)
+def test_the_owner_of_a_pod_is_what_a_person_made(kind: str, owner: str, name: str) -> None:
+    pod = {"__meta_kubernetes_pod_name": "x-1", "__meta_kubernetes_pod_container_name": "main"}
+    line = kept({**pod, "__meta_kubernetes_pod_controller_kind": kind, "__meta_kubernetes_pod_controller_name": owner})
+    assert line is not None
+    assert line["service_name"] == name
+
+
+def test_an_application_that_is_told_not_to_be_instrumented_is_shipped() -> None:
     assert kept(container("cart", python="false")) is not None
 
 
