@@ -86,7 +86,8 @@ def cert_manager_monitor_spec(release: Release) -> dict[str, Any]:
             "matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "In", "values": parts}],
         },
         "namespaceSelector": {"matchNames": [release.namespace]},
-        "endpoints": [{"targetPort": "http-metrics", "path": "/metrics", "interval": "60s"}],
+        # its metrics say of each certificate where that is; the label `namespace` is theirs, not that of cert-manager's own pod
+        "endpoints": [{"targetPort": "http-metrics", "path": "/metrics", "interval": "60s", "honorLabels": True}],
     }
 
 

@@ -16,7 +16,10 @@ LATENCY_BOUNDARIES_MS: tuple[float, ...] = (
     *(0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000),
     *(300000, 600000, 1800000, 3600000),
 )
-"""Upper bounds of Envoy's default histogram, which Istio keeps unless an annotation changes it (envoy source/common/stats/histogram_impl.cc)."""
+"""Upper bounds of Envoy's default histogram, which Istio keeps unless an annotation changes it.
+
+Source: envoy 1.38.3 source/common/stats/histogram_impl.cc.
+"""
 
 
 def _boundary(value: float) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rehearsal import tools
 
+
 @dataclass(frozen=True)
 class Firing:
     """At a moment, how many alerts of these labels fire."""

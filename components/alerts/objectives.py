@@ -97,7 +97,7 @@ def _latency(slo: SloSettings, settings: Settings) -> Iterator[Recording]:
 
 
 def _ratios() -> Iterator[Recording]:
-    """Shares over every window, of all objectives at once. Sums of rates weigh each moment by its requests, averages of shares would not."""
+    """Shares over every window, of all objectives at once. Sums of rates weigh each moment by its requests; averages of shares do not."""
     yield Recording(ratio("5m"), f"{BAD} / {REQUESTS}")
     for window in ("30m", "1h", "2h", "6h", "1d", "3d"):
         yield Recording(ratio(window), f"sum_over_time({BAD}[{window}]) / sum_over_time({REQUESTS}[{window}])")
@@ -110,7 +110,8 @@ def _burning() -> Iterator[Alert]:
             name="ObjectiveBurnsFast" if burn.severity == "critical" else "ObjectiveBurnsSlowly",
             severity=burn.severity,
             expr=f"{ratio(burn.long)} > {limit} and {ratio(burn.short)} > {limit}",
-            summary=f"{{{{ $labels.slo }}}}: its budget for {{{{ $labels.objective }}}} burns at {burn.factor:g} times the pace that lasts a month",
+            summary="{{ $labels.slo }}: its budget for {{ $labels.objective }} burns at "
+            f"{burn.factor:g} times the pace that lasts a month",
             description="{{ $value | humanizePercentage }} of the requests to {{ $labels.service }} in {{ $labels.namespace }} broke its "
             f"{{{{ $labels.objective }}}} objective over the last {burn.long}, and it goes on.",
             runbook=RUNBOOK,
