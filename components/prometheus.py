@@ -6,6 +6,7 @@ from typing import Any
 
 from pulumi import ResourceOptions
 
+from components.alerts import routing
 from components.availability import spread
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
@@ -38,7 +39,7 @@ def values(settings: Settings) -> dict[str, Any]:
                 "storageSpec": {"volumeClaimTemplate": {"spec": volume}},
             }
         },
-        "alertmanager": _alertmanager(settings),
+        "alertmanager": merge(_alertmanager(settings), routing.values(settings.alerting)),
         "kube-state-metrics": {"resources": resources("kube-state-metrics", preset)},
         "prometheus-node-exporter": {"resources": resources("node-exporter", preset)},
     }

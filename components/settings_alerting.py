@@ -5,9 +5,9 @@ A receiver's secret (an address with a token in it, a password, a key) is never 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from components.settings_base import DnsLabel, Email, HttpsUrl, Model, matching
@@ -79,14 +79,21 @@ RECEIVER_KEYS: dict[ReceiverKind, tuple[set[str], set[str]]] = {
 """What each kind must have, and what it may have besides."""
 
 
+def _no_secret_in_clear(value: Any) -> Any:
+    """A text here is a secret itself: refused without being repeated."""
+    if isinstance(value, str):
+        raise PydanticCustomError("in_clear", "stands in clear: name the Secret that holds it as {name, key}")
+    return value
+
+
 class ReceiverSettings(Model):
     """Somebody who hears of alerts."""
 
     name: DnsLabel
     kind: ReceiverKind
-    severities: Annotated[tuple[Severity, ...], Field(strict=False, min_length=1)] = ("critical", "warning")
+    severities: Annotated[tuple[Severity, ...], Field(strict=False)] = ("critical", "warning")
     """Which alerts it gets. Several receivers may get the same."""
-    secret: SecretReference | None = None
+    secret: Annotated[SecretReference | None, BeforeValidator(_no_secret_in_clear)] = None
     """slack: the incoming webhook's address. teams: the address of the workflow that takes posts. pagerDuty: the integration's routing
     key (Events API v2). webhook: the address that takes Alertmanager's own JSON. email: the password of `username`."""
     channel: Channel | None = None

@@ -119,13 +119,19 @@ def _objectives_fit_into_memory(settings: Settings) -> Iterator[str]:
 def _receivers_differ(settings: Settings) -> Iterator[str]:
     names = [receiver.name for receiver in settings.alerting.receivers]
     for index, name in enumerate(names):
+        if name == "null":
+            yield f"alerting.receivers.{index}.name is null: that is the name of nobody; take another"
         if name in names[:index]:
             yield f"alerting.receivers.{index}.name is {name}: alerting.receivers.{names.index(name)} has it already"
 
 
 def _somebody_is_woken(settings: Settings) -> Iterator[str]:
     receivers = settings.alerting.receivers
-    if receivers and not any("critical" in receiver.severities for receiver in receivers):
+    if (
+        receivers
+        and all(receiver.severities for receiver in receivers)
+        and not any("critical" in receiver.severities for receiver in receivers)
+    ):
         yield "alerting.receivers get no critical alert: add critical to the severities of one"
 
 
@@ -136,6 +142,8 @@ def _receivers_have_what_they_need(settings: Settings) -> Iterator[str]:
         there = {key for field, key in kind_keys.items() if getattr(receiver, field) is not None}
         for key in sorted(needed - there):
             yield f"alerting.receivers.{index}.{key} is missing: kind {receiver.kind} needs it"
+        if not receiver.severities:
+            yield f"alerting.receivers.{index}.severities is []: name at least one, or remove the receiver"
         for key in sorted(there - needed - allowed):
             yield f"alerting.receivers.{index}.{key} is set: kind {receiver.kind} has no use for it; remove the key"
 

@@ -77,8 +77,8 @@ def collector() -> Iterator[Alert]:
             "5m",
             " or ".join(f"sum by (namespace, exporter) (rate({metric}[5m])) > 0" for metric in lost),
             f"The collector loses {signal}",
-            f"Exporter {{{{ $labels.exporter }}}} gives up on {{{{ $value | humanize }}}} of the {signal} a second: its store takes none, or "
-            "the queue before it is full.",
+            f"Exporter {{{{ $labels.exporter }}}} gives up on {{{{ $value | humanize }}}} of the {signal} a second: "
+            "its store takes none, or the queue before it is full.",
             signal=signal,
         )
     yield _alert(
@@ -142,7 +142,8 @@ def stores() -> Iterator[Alert]:
         "LokiWritesFail",
         "critical",
         "10m",
-        f'sum by (namespace, route) (rate({LOKI_WRITES}, status_code=~"5.."}}[5m])) / sum by (namespace, route) (rate({LOKI_WRITES}}}[5m])) > 0.01',
+        f'sum by (namespace, route) (rate({LOKI_WRITES}, status_code=~"5.."}}[5m]))'
+        f" / sum by (namespace, route) (rate({LOKI_WRITES}}}[5m])) > 0.01",
         "Loki fails to take logs",
         "{{ $value | humanizePercentage }} of the writes by {{ $labels.route }} end in an error of Loki's own.",
     )
