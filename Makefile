@@ -5,6 +5,10 @@
 #   make preflight what the cluster of STACK lacks, or has in the way
 #   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
 #   make docs      write docs/sizes.md: what each environment costs, and why
+#   make verify    one request through STACK, followed into Tempo, Loki, Prometheus and along Grafana's links: GATEWAY_URL= TEMPO_URL=
+#                  LOKI_URL= PROMETHEUS_URL= GRAFANA_URL= (what is not given, kubectl forwards)  CONTEXT= HOST= JUNIT=file.xml
+#   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
+#   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make test      all tests                                  make check     ruff and pyright
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
@@ -23,7 +27,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size docs test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size docs graph verify signals test check bench sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -57,6 +61,16 @@ size: $(VENV)/.ready
 
 docs: $(VENV)/.ready
 	@$(PY) -m sizing --markdown > docs/.sizes.md && mv docs/.sizes.md docs/sizes.md || { rm -f docs/.sizes.md; exit 2; }
+
+VERIFY = GATEWAY_URL:gateway TEMPO_URL:tempo LOKI_URL:loki PROMETHEUS_URL:prometheus GRAFANA_URL:grafana CONTEXT:context HOST:host JUNIT:junit
+verify: $(VENV)/.ready
+	@$(PY) -m verify --stack $(STACK) $(foreach pair,$(VERIFY),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))
+
+signals: $(VENV)/.ready
+	@$(PY) -m signals --stack $(STACK) $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
+
+graph: $(VENV)/.ready
+	@$(PY) -m components.signals --stack $(STACK)
 
 test: $(VENV)/.ready
 	@$(RUN) tools

@@ -3,7 +3,7 @@
 import pulumi
 from pulumi import ResourceOptions
 
-from components import config, topology
+from components import config, signals, topology
 from components.alerts.layer import Alerts
 from components.alloy import Alloy
 from components.cert_manager import CertManager
@@ -25,6 +25,7 @@ from components.tempo import Tempo
 
 choices = config.load()
 names = topology.plan(choices, pulumi.get_project(), pulumi.get_stack())
+signals.require(choices, names)
 charts = open_lock(choices.chart_lock, choices.chart_mirror)
 args = (choices, names, charts)
 cluster = connect(choices, pulumi.get_stack())

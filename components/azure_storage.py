@@ -12,8 +12,8 @@ from pulumi import Input, InvokeOptions, Output, ResourceOptions
 from pulumi_azure_native import authorization, managedidentity, network, privatedns, resources, storage
 
 from components.errors import ConfigurationError
+from components.grants import store_grant
 from components.names_azure import (
-    BLOB_DATA_CONTRIBUTOR,
     assignment_name,
     private_zone,
     role_definition_id,
@@ -191,7 +191,7 @@ class AzureStorage(Storage):
 
     def _trusted(self, blobs: BlobStore, name: str, container: storage.BlobContainer, issuer: Input[str]) -> Output[str]:
         """Client id of an identity that only the store's ServiceAccount can take on, and that may use only the store's container."""
-        store = blobs.container
+        store, grant = blobs.container, store_grant(blobs)
         identity = managedidentity.UserAssignedIdentity(
             f"{store}-identity",
             resource_name_=name,
@@ -202,20 +202,20 @@ class AzureStorage(Storage):
         )
         managedidentity.FederatedIdentityCredential(
             f"{store}-trust",
-            federated_identity_credential_resource_name=blobs.service_account.name,
+            federated_identity_credential_resource_name=grant.account.name,
             resource_name_=identity.name,
             resource_group_name=self._group,
             issuer=issuer,
-            subject=blobs.service_account.subject,
+            subject=grant.account.subject,
             audiences=[AUDIENCE],
             opts=self._child(),
         )
         authorization.RoleAssignment(
             f"{store}-role",
-            role_assignment_name=assignment_name(self._choice.subscription_id, blobs.account, store, name, BLOB_DATA_CONTRIBUTOR),
+            role_assignment_name=assignment_name(self._choice.subscription_id, blobs.account, store, name, grant.role),
             principal_id=identity.principal_id,
             principal_type=authorization.PrincipalType.SERVICE_PRINCIPAL,  # Azure then waits for an identity that is not known everywhere
-            role_definition_id=role_definition_id(self._choice, BLOB_DATA_CONTRIBUTOR),
+            role_definition_id=role_definition_id(self._choice, grant.role),
             scope=container.id,
             opts=self._child(delete_before_replace=True),
         )

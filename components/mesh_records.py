@@ -55,7 +55,7 @@ def pod_lookup() -> dict[str, Any]:
     }
 
 
-def pod_lookup_rules() -> list[dict[str, Any]]:
+def pod_lookup_rules() -> list[Any]:
     """Rules of the ClusterRole that the lookup needs: pods, and the namespaces they are in. Owners' names come from the pods themselves."""
     return [{"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["get", "list", "watch"]}]
 

@@ -11,6 +11,7 @@ from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, RoleRefAr
 
 from components import mesh_records
 from components.availability import ONE_AT_A_TIME, scattered
+from components.cert_manager import API_SERVER_BY_NAME
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
 from components.merge import merge
@@ -99,6 +100,7 @@ def collector_spec(settings: Settings, topology: Topology) -> dict[str, Any]:
         "mode": "deployment",
         "image": COLLECTOR_IMAGE,
         "serviceAccount": topology.collector_account.name,
+        "podAnnotations": dict(API_SERVER_BY_NAME),  # where it looks pods up
         "replicas": count,
         "resources": resources("collector", settings.preset),
         "observability": {"metrics": {"enableMetrics": True}},

@@ -128,6 +128,15 @@ def envoy_stats_monitor_spec() -> dict[str, Any]:
     }
 
 
+def monitors(topology: Topology) -> tuple[tuple[str, str, dict[str, Any]], ...]:
+    """Monitors of what was there before Prometheus: kind, name and spec of each."""
+    return (
+        ("ServiceMonitor", "istio-component-monitor", istio_component_monitor_spec()),
+        ("PodMonitor", "envoy-stats-monitor", envoy_stats_monitor_spec()),
+        ("ServiceMonitor", "cert-manager", cert_manager_monitor_spec(topology.releases.cert_manager)),
+    )
+
+
 class Prometheus(Layer):
     """Prometheus, its operator, Alertmanager, the exporters, and monitors of what was there before it."""
 
@@ -141,10 +150,6 @@ class Prometheus(Layer):
             # its namespace came with the shared definitions, which live there too
             self._release(release, values(args.settings))
         # monitors need their definitions only, not a running Prometheus
-        for kind, monitor, spec in (
-            ("ServiceMonitor", "istio-component-monitor", istio_component_monitor_spec()),
-            ("PodMonitor", "envoy-stats-monitor", envoy_stats_monitor_spec()),
-            ("ServiceMonitor", "cert-manager", cert_manager_monitor_spec(topology.releases.cert_manager)),
-        ):
+        for kind, monitor, spec in monitors(topology):
             self._custom(MONITORING, kind, monitor, release.namespace, spec, [])
         self.register_outputs({"url": topology.prometheus.url})

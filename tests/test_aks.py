@@ -67,6 +67,10 @@ def test_the_gate_talks_to_the_api_server_by_name_too() -> None:
     assert cert_manager.gate_spec(SETTINGS, "v1")["template"]["metadata"]["annotations"] == BY_NAME
 
 
+def test_the_collector_looks_pods_up_by_name_too() -> None:
+    assert opentelemetry.collector_spec(SETTINGS, NAMES)["podAnnotations"] == BY_NAME
+
+
 @pytest.mark.parametrize(("chart", "path"), WEBHOOKS_WITH_A_KEY)
 def test_webhooks_whose_chart_has_a_key_ask_to_be_left_alone(chart: str, path: str) -> None:
     assert at(chart, path) == LEFT_ALONE

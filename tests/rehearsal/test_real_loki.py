@@ -23,8 +23,8 @@ from components.merge import leaves, parse_yaml
 from components.topology import Topology, plan
 from rehearsal import processes, tools
 from rehearsal.azurite import ACCOUNT, KEY, Azurite
+from signals.loki import changed, running
 from tests import reference
-from tests.rehearsal.loki_process import changed, running
 from tests.rehearsal.test_azurite import call
 from tests.rehearsal.test_bundles import Key, keyed, objects
 from tests.stacks import settings_of

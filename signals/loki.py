@@ -1,4 +1,4 @@
-"""A real Loki as a process of a test: a configuration as Kubernetes would give it, moved to a folder and free ports of this machine."""
+"""A real Loki as a process: a configuration as Kubernetes would give it, moved to a folder and free ports of this machine."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import yaml
 
 from rehearsal import processes, tools
+from rehearsal.errors import RehearsalError
 from rehearsal.processes import Process
 
 READY_SECONDS = 90.0
@@ -60,6 +61,30 @@ def changed(config: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
+ALONE = {
+    "frontend.scheduler_address": "",
+    "frontend_worker.scheduler_address": "",
+    "common.replication_factor": 1,
+    "chunk_store_config.chunk_cache_config": {},
+    "query_range.results_cache.cache": {},
+}
+"""What differs where one process does what several were meant to: no other scheduler, no other replica, no memcached."""
+
+
+def alone(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The configuration for one process that does everything, and a line on what that took, if anything."""
+    changes = {path: value for path, value in ALONE.items() if _at(config, path) not in (None, value)}
+    said = f"Loki is one process here, with other values of {', '.join(changes)}"
+    return changed(config, changes), [said] if changes else []
+
+
+def _at(config: Mapping[str, Any], path: str) -> Any:
+    here: Any = config
+    for key in path.split("."):
+        here = here.get(key) if isinstance(here, Mapping) else None
+    return here
+
+
 @dataclass
 class Loki:
     """A running Loki."""
@@ -86,16 +111,20 @@ class Loki:
         """The lines around a moment (in nanoseconds) that a query finds."""
         asked = urlencode({"query": query, "start": at - 10**9, "end": at + 10**9})
         status, body = self.ask("GET", f"/loki/api/v1/query_range?{asked}")
-        assert status == 200, body
+        if status != 200:
+            raise RehearsalError(f"Loki answers {status} to {query}: {body[:300]}")
         return [line for stream in json.loads(body)["data"]["result"] for _, line in stream["values"]]
 
 
 @contextlib.contextmanager
-def running(config: dict[str, Any], folder: Path, variables: Mapping[str, str]) -> Iterator[Loki]:
-    """Loki with a configuration, in a new folder, until the block ends; then it is stopped as Kubernetes stops a pod."""
+def running(config: dict[str, Any], folder: Path, variables: Mapping[str, str], port: int | None = None) -> Iterator[Loki]:
+    """Loki with a configuration, in a new folder, until the block ends; then it is stopped as Kubernetes stops a pod.
+
+    Raises RehearsalError where it is not ready in 90 s.
+    """
     folder.mkdir()
     (folder / "runtime-config.yaml").write_text("{}")
-    http_port, grpc_port, gossip_port = ports = processes.free_ports(3)
+    http_port, grpc_port, gossip_port = ports = [port, *processes.free_ports(2)] if port else processes.free_ports(3)
     file, log = folder / "config.yaml", folder / "loki.log"
     file.write_text(yaml.safe_dump(changed(config, on_this_machine(folder, http_port, grpc_port, gossip_port))))
     process = processes.start(
@@ -108,7 +137,10 @@ def running(config: dict[str, Any], folder: Path, variables: Mapping[str, str]) 
     found = Loki(process, http_port, log)
     try:
         processes.wait_until(lambda: found.is_ready() or not process.is_running(), READY_SECONDS, every=0.1)
-        assert found.is_ready(), f"{found.ask('GET', '/ready')}\n{log.read_text()[-2000:]}"
+        if not found.is_ready():
+            raise RehearsalError(
+                f"Loki is not ready: {found.ask('GET', '/ready')[1].strip()[:200]}; {processes.last_line(log)} (log: {log})"
+            )
         yield found
     finally:
         process.stop(grace_seconds=30)

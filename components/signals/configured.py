@@ -1,0 +1,77 @@
+"""Everything that carries signals, as the layers say it to their charts and in their custom resources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from components import alloy, grafana, istio, loki, opentelemetry, prometheus, sample_app, tempo
+from components.addresses import SecretKey
+from components.grants import Grant, grants
+from components.settings import Settings
+from components.topology import Topology
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Configured:
+    """One stack's configuration of its signals; what is None is the cluster's own, or not there."""
+
+    topology: Topology
+    ambient: bool
+    mesh: Values
+    """Istio's MeshConfig. A mesh of the cluster's own must say the same (docs/operations.md)."""
+    telemetry: Values | None
+    collector: Values
+    operator: Values | None
+    instrumentation: Values
+    tempo: Values
+    loki: Values
+    prometheus: Values | None
+    monitors: tuple[tuple[str, str, Values], ...]
+    """Kind, name and spec of each monitor of ours."""
+    alloy: Values
+    pod_logs: Values | None
+    grafana: Values
+    sample: Values | None
+    """Spec of the sample's Deployment."""
+    grants: tuple[Grant, ...]
+    secrets: tuple[SecretKey, ...]
+    """Keys of blob storage that a layer writes into a Secret."""
+
+
+def configured(settings: Settings, topology: Topology) -> Configured:
+    """What the layers of a stack say."""
+    stores = (topology.tempo_blobs, topology.loki_blobs)
+    found = Configured(
+        topology=topology,
+        ambient=settings.istio.mode == "ambient",
+        mesh=istio.mesh_config(settings, topology),
+        telemetry=istio.telemetry_spec(settings),
+        collector=opentelemetry.collector_spec(settings, topology),
+        operator=opentelemetry.values(settings) if settings.opentelemetry.source == "install" else None,
+        instrumentation=opentelemetry.instrumentation_spec(settings, topology),
+        tempo=tempo.values(settings, topology),
+        loki=loki.values(settings, topology),
+        prometheus=prometheus.values(settings) if settings.prometheus.source == "install" else None,
+        monitors=prometheus.monitors(topology),
+        alloy=alloy.values(settings, topology),
+        pod_logs=alloy.pod_logs_spec(settings),
+        grafana=grafana.values(settings, topology),
+        sample=sample_app.deployment_spec(settings, topology) if settings.sample_app.image else None,
+        grants=grants(topology),
+        secrets=tuple(blobs.key for blobs in stores if not blobs.identity),
+    )
+    return deepcopy(found)  # nothing that reads the graph may write to what a layer says
+
+
+def at(values: Any, path: str, default: Any = None) -> Any:
+    """The value at a dotted path, or the default where nobody set it."""
+    for part in path.split("."):
+        if not isinstance(values, Mapping) or part not in values:
+            return default
+        values = values[part]
+    return values

@@ -1,0 +1,265 @@
+"""The path of a signal as real processes: Envoys, the sample, the collector, Loki and Prometheus, wired as the program wires a stack."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components import azurite as azurite_layer
+from components import istio, opentelemetry, sample_app
+from components.charts import ROOT
+from rehearsal import console, processes, tools
+from rehearsal.azurite import ACCOUNT, KEY, Azurite
+from rehearsal.errors import RehearsalError
+from rehearsal.processes import Process
+from signals import application, envoy, loki, machine, prometheus, sink, tempo
+from signals.rendering import Rendered, Stack
+
+READY_SECONDS = 60.0
+HEALTH = 13133
+OWN_METRICS = 8888
+"""Port of the collector's own metrics, which the operator adds to its configuration."""
+NO_MESH_METRICS = "an Envoy as published lacks the filter of Istio's that makes them"
+FLUSHES = ("OTEL_METRIC_EXPORT_INTERVAL", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY")
+"""How long an SDK holds metrics, spans and log records back, in milliseconds."""
+STOPPING = ("gateway", "sidecar", "application", "collector", "prometheus")
+"""What sends before what receives, so that nobody's last words wait for an answer."""
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Signals:
+    """Everything that runs; `collector` and `prometheus` can be started anew with another configuration."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack, self.folder = stack, folder
+        self.ports = machine.Ports()
+        self.table = machine.Table.plan(stack.topology, self.ports)
+        self.notes: list[str] = []
+        self.sink: sink.Sink | None = None
+        self._rendered = Rendered(stack, folder / "mirror")
+        self._ports: dict[int, int] = {}
+        [self._application_port] = self.ports.take(1)
+        self._admin = dict[str, int](zip(("gateway", "sidecar"), self.ports.take(2), strict=True))
+        self._running: dict[str, tuple[Process, list[int]]] = {}
+
+    # starting
+
+    def start(self, *, flush_every_ms: int | None = None) -> None:
+        """Starts all but what `stores` started; returns when each answers. Raises RehearsalError."""
+        self.start_prometheus()
+        self.start_collector()
+        self._start_application(flush_every_ms)
+        mesh = istio.mesh_config(self.stack.settings, self.stack.topology)
+        for pod in (self._gateway_pod(), self._sample_pod()):
+            self._start_envoy(mesh, pod, flush_every_ms)
+
+    def start_prometheus(self, change: Change = lambda spec: spec) -> None:
+        """Prometheus, with the custom resource changed first; one that runs is stopped, its data stays."""
+        spec, port, folder = (
+            change(self._rendered.prometheus()),
+            self.table.port(self.stack.topology.prometheus),
+            self.folder / "prometheus",
+        )
+        folder.mkdir(exist_ok=True)
+        file = folder / "prometheus.yaml"
+        file.write_text(yaml.safe_dump(prometheus.configuration(spec)))
+        command = [tools.ensure("prometheus")["prometheus"], *prometheus.flags(spec, file, folder / "data", port)]
+        self._replace("prometheus", command, [port], lambda: _status(port, "/-/ready") == 200)
+
+    def start_collector(self, change: Change = lambda config: config) -> None:
+        """The collector, with its configuration changed first (addresses are those of the cluster); one that runs is stopped."""
+        topology = self.stack.topology
+        config = change(opentelemetry.collector_spec(self.stack.settings, topology)["config"])
+        config, said = machine.without_what_cannot_run(config)
+        self.notes += [line for line in said if line not in self.notes]
+        config = {**config, "service": {"telemetry": _own_metrics(), **config["service"]}}
+        known = {topology.otlp_grpc.port: self.table.port(topology.otlp_grpc), topology.otlp_http.port: self.table.port(topology.otlp_http)}
+        others = sorted({*machine.listeners(config), OWN_METRICS} - {*known, *self._ports})
+        self._ports |= known | dict(zip(others, self.ports.take(len(others)), strict=True))
+        config = self.table.here(machine.listening(config, self._ports))
+        reader = config["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]
+        reader |= {"host": "127.0.0.1", "port": self._ports[OWN_METRICS]}
+        file = self.folder / "collector.yaml"
+        file.write_text(yaml.safe_dump(config))
+        command = [tools.ensure("otelcol")["otelcol"], f"--config={file}"]
+        self._replace("collector", command, [*self._ports.values()], lambda: _status(self._ports[HEALTH], "/") == 200)
+
+    def stop_collector(self) -> None:
+        """Stops the collector: what proxies and applications send from now on has no receiver."""
+        self._stop("collector")
+
+    def _start_application(self, flush_every_ms: int | None) -> None:
+        tool = tools.ensure("opentelemetry-instrument")["opentelemetry-instrument"]
+        (packages,) = tool.parent.parent.glob("lib/python*/site-packages")
+        instrumentation = self.table.here(opentelemetry.instrumentation_spec(self.stack.settings, self.stack.topology))
+        pod = self._sample_pod()
+        variables = application.environment(instrumentation, pod, self.stack.topology.sample.name, packages)
+        if flush_every_ms is not None:
+            variables |= dict.fromkeys(FLUSHES, str(flush_every_ms))
+        port = self._application_port
+        env = {"PATH": os.environ["PATH"], "PORT": str(port), "PYTHONDONTWRITEBYTECODE": "1", **variables}
+        command = [tool.with_name("python"), "-m", "rolldice"]
+        self._replace("application", command, [port], lambda: _status(port, "/healthz") == 200, env=env, cwd=ROOT / "sample")
+
+    def _start_envoy(self, mesh: Mapping[str, Any], pod: envoy.Pod, flush_every_ms: int | None) -> None:
+        topology = self.stack.topology
+        inside, outside = self.table.port(topology.sample), self.table.port(topology.gateway)
+        gateway = pod.kind == "gateway"
+        proxy = envoy.Proxy(
+            pod=pod,
+            port=outside if gateway else inside,
+            upstream=inside if gateway else self._application_port,
+            admin=self._admin[pod.kind],
+            route=sample_app.PATH if gateway else "/",
+            destination=topology.sample.authority,
+            flush_every_ms=flush_every_ms,
+        )
+        bootstrap = envoy.bootstrap(mesh, istio.telemetry_spec(self.stack.settings), proxy, self.table.here)
+        file = self.folder / f"{pod.kind}.json"
+        file.write_text(json.dumps(bootstrap))
+        command = [tools.ensure("envoy")["envoy"], "-c", file, "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"]
+        env = {"PATH": os.environ["PATH"], **envoy.environment(mesh, pod)}
+        self._replace(pod.kind, command, [proxy.port, proxy.admin], lambda: _status(proxy.admin, "/ready") == 200, env=env)
+
+    def _gateway_pod(self) -> envoy.Pod:
+        release = self.stack.topology.gateway
+        if not self.stack.settings.istio.own_gateway:
+            return envoy.Pod(f"{release.name}-0", release.namespace, release.name, kind="gateway")
+        found = self._rendered.gateway()
+        metadata = found["spec"]["template"]["metadata"]
+        name = found["metadata"]["name"]
+        return envoy.Pod(f"{name}-0", release.namespace, name, metadata.get("labels", {}), metadata.get("annotations", {}), kind="gateway")
+
+    def _sample_pod(self) -> envoy.Pod:
+        sample, metadata = (
+            self.stack.topology.sample,
+            sample_app.deployment_spec(self.stack.settings, self.stack.topology)["template"]["metadata"],
+        )
+        return envoy.Pod(
+            f"{sample.name}-0", sample.namespace, sample.name, metadata["labels"], metadata["annotations"], container=sample.name
+        )
+
+    # asking
+
+    def envoy_counter(self, proxy: str, name: str) -> int:
+        """A counter of one proxy (`gateway` or `sidecar`) from its own admin interface; 0 while it has not begun to count."""
+        answer = _get(self._admin[proxy], f"/stats?filter={name}&format=json")
+        stats = json.loads(answer[1])["stats"]
+        return sum(entry["value"] for entry in stats if entry.get("name", "").endswith(name))
+
+    def log(self, name: str) -> Path:
+        """The log of a process: prometheus, collector, application, gateway, sidecar."""
+        return self.folder / f"{name}.log"
+
+    # processes
+
+    def stop(self) -> None:
+        """Stops what `start` started."""
+        for name in STOPPING:
+            self._stop(name)
+
+    def _replace(
+        self, name: str, command: list[Any], ports: list[int], ready: Callable[[], bool], env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:  # fmt: skip
+        self._stop(name)
+        log = self.log(name)
+        process = processes.start(command, log, die_with_parent=True, env=env, cwd=cwd or self.folder)
+        self._running[name] = (process, ports)
+        processes.wait_until(lambda: ready() or not process.is_running(), READY_SECONDS, every=0.05)
+        if not process.is_running() or not ready():
+            del self._running[name]
+            process.stop()
+            raise RehearsalError(f"{name} does not start: {processes.last_line(log)} (log: {log})")
+
+    def _stop(self, name: str) -> None:
+        process, ports = self._running.pop(name, (None, []))
+        if process is not None:
+            process.stop(grace_seconds=10)
+            processes.wait_for_free_ports(ports)
+
+
+@contextlib.contextmanager
+def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None, tempo_binary: Path | None = None) -> Iterator[Signals]:
+    """All of it, in a folder, until the block ends. Raises RehearsalError where something does not start.
+
+    `flush_every_ms` replaces how long the application and the proxies hold their signals back. With a
+    `tempo_binary` the traces end there, and not in the sink.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    signals = Signals(stack, folder)
+    topology = stack.topology
+    with contextlib.ExitStack() as stores:
+        stores.callback(signals.ports.let_go)
+        with console.step("start Azurite and Loki"):
+            azurite = stores.enter_context(Azurite.start(folder / "azurite", die_with_parent=True))
+            _create_containers(azurite)
+            config, said = loki.alone(signals._rendered.loki())
+            signals.notes += said
+            config = _on_azurite(signals.table.here(config), azurite)
+            variables = {topology.loki_blobs.key.key: KEY}
+            stores.enter_context(loki.running(config, folder / "loki", variables, signals.table.port(topology.loki)))
+        ports = signals.table.port(topology.tempo_otlp), signals.table.port(topology.tempo)
+        if tempo_binary is None:
+            signals.sink = stores.enter_context(sink.serving(*ports))
+        else:
+            config = signals.table.here(signals._rendered.tempo())
+            with console.step("start Tempo"):
+                variables = {topology.tempo_blobs.key.key: KEY}
+                address = f"127.0.0.1:{azurite.port}"
+                stores.enter_context(tempo.running(tempo_binary, config, folder / "tempo", variables, *ports, azurite=address))
+        try:
+            with console.step("start Prometheus, the collector, the sample and two Envoys"):
+                signals.start(flush_every_ms=flush_every_ms)
+            yield signals
+        finally:
+            signals.stop()
+
+
+def _on_azurite(config: dict[str, Any], azurite: Azurite) -> dict[str, Any]:
+    """Loki's configuration with this Azurite as its account, whichever account the stack has."""
+    from components.loki import connection_string
+    from components.settings import Settings
+    from components.topology import plan
+
+    blobs = plan(Settings()).loki_blobs
+    address = connection_string(blobs).replace(blobs.url, azurite.endpoint)
+    return loki.changed(config, {f"{section}.storage.azure.connection_string": address for section in ("common", "ruler")})
+
+
+def _create_containers(azurite: Azurite) -> None:
+    """As the Job in the cluster does."""
+    env = {"BLOB_ENDPOINT": azurite.endpoint, "ACCOUNT_NAME": ACCOUNT, "ACCOUNT_KEY": KEY, "CONTAINERS": "tempo,loki"}
+    command = [sys.executable, "-I", "-S", str(azurite_layer.SCRIPT)]
+    done = subprocess.run(command, env=env, timeout=60, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RehearsalError(f"the blob containers cannot be made: {done.stderr.strip()[:300]}")
+
+
+def _own_metrics() -> dict[str, Any]:
+    """What the operator adds: opentelemetry-operator apis/v1beta1/config.go, `ApplyDefaults`."""
+    return {"metrics": {"readers": [{"pull": {"exporter": {"prometheus": {"host": "0.0.0.0", "port": OWN_METRICS}}}}]}}
+
+
+def _get(port: int, path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            return 0, str(error)
+
+
+def _status(port: int, path: str) -> int:
+    return _get(port, path)[0]
