@@ -4,11 +4,14 @@ import pulumi
 from pulumi import ResourceOptions
 
 from components import config, signals, topology
+from components.alerts.layer import Alerts
 from components.alloy import Alloy
 from components.cert_manager import CertManager
 from components.charts import open_lock
 from components.cluster import connect
 from components.crds import Crds
+from components.dashboards import links
+from components.dashboards.layer import Dashboards
 from components.grafana import Grafana, GrafanaArgs
 from components.istio import Istio
 from components.layer import LayerArgs
@@ -41,10 +44,17 @@ traces = Tempo("traces", StoreArgs(*args, storage.access), after(crds, storage))
 logs = Loki("logs", StoreArgs(*args, storage.access), after(crds, storage))
 pipeline = OpenTelemetry("pipeline", LayerArgs(*args), after(crds, certificates))
 shipping = Alloy("shipping", LayerArgs(*args), after(crds))
+Alerts("watch", LayerArgs(*args), after(crds))
 views = Grafana("views", GrafanaArgs(*args, pulumi.Config().require_secret("grafanaAdminPassword")), after(crds))
+Dashboards("dashboards", LayerArgs(*args), after(views.namespace))
 sample = SampleApp("sample", LayerArgs(*args), after(crds, *mesh.membership, pipeline))
 
-pulumi.export("grafanaUrl", names.grafana.url)
+looking = links.outputs(names)
+pulumi.export("grafanaUrl", looking["grafanaUrl"])
+pulumi.export("meshDashboardUrl", looking["meshDashboardUrl"])
+pulumi.export("sloDashboardUrl", looking["sloDashboardUrl"])
+pulumi.export("tracesUrl", looking["tracesUrl"])
+pulumi.export("logsUrl", looking["logsUrl"])
 pulumi.export("otlpGrpcEndpoint", names.otlp_grpc.url)
 pulumi.export("otlpHttpEndpoint", names.otlp_http.url)
 pulumi.export("sampleUrl", pulumi.Output.concat("http://", mesh.address, PATH))

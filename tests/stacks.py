@@ -13,9 +13,34 @@ from tests.azure_stacks import AZURE_VARIANTS
 
 PASSWORD = "sentinel-password"
 IMAGE = "registry.example.com/rolldice:1.0.0"
+SLOS = [
+    {"service": "rolldice", "namespace": "sample", "objective": 99.9, "latencyMs": 250, "latencyObjective": 99},
+    {"service": "checkout", "namespace": "shop", "objective": 99.5},
+]
+RECEIVERS = [
+    {"name": "on-call", "kind": "pagerDuty", "severities": ["critical"], "secret": {"name": "pagerduty", "key": "routing-key"}},
+    {"name": "team", "kind": "slack", "channel": "#shop-alerts", "secret": {"name": "chat", "key": "slack"}},
+    {"name": "office", "kind": "teams", "severities": ["warning"], "secret": {"name": "chat", "key": "teams"}},
+    {
+        "name": "archive",
+        "kind": "email",
+        "severities": ["critical", "warning", "info"],
+        "to": "alerts@example.com",
+        "from": "stack@example.com",
+        "smarthost": "smtp.example.com:587",
+        "username": "stack",
+        "secret": {"name": "mail", "key": "password"},
+    },
+    {"name": "automation", "kind": "webhook", "severities": ["info"], "secret": {"name": "automation", "key": "url"}},
+]
 VARIANTS: dict[str, dict[str, Any]] = {
     "local": {},
-    "ambient": {"istio": {"mode": "ambient", "revision": "blue"}, "sampleApp": {"image": IMAGE}, "preset": "medium"},
+    "ambient": {
+        "istio": {"mode": "ambient", "revision": "blue"},
+        "sampleApp": {"image": IMAGE},
+        "preset": "medium",
+        "slos": SLOS,
+    },
     "distributed": {
         "preset": "large",
         "tempo": {"mode": "distributed"},
@@ -25,6 +50,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "opentelemetry": {"go": True, "goExceptionNamespaces": ["sample"], "collectorReplicas": 2},
         "certManager": {"issuer": "acme", "acme": {"email": "platform@example.com"}},
         "sampleApp": {"image": IMAGE},
+        "slos": SLOS,
+        "alerting": {"runbooks": "https://wiki.example.com/runbooks", "receivers": RECEIVERS},
     },
 }
 """Configuration of each variant, as objects."""

@@ -136,7 +136,7 @@ webhooks:
 apiVersion: {{ $object.apiVersion }}
 kind: {{ $object.kind }}
 {{ include "lib.metadata" (dict "root" $root "name" ($object.name | default $name) "object" $object) }}
-{{- include "lib.fields" (pick $object "spec") }}
+{{- include "lib.fields" (pick $object "spec" "data") }}
 {{- end }}
 {{- range $group, $kinds := $model.crds }}
 {{- range $kind, $crd := $kinds }}

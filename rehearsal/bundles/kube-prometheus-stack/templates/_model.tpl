@@ -128,5 +128,10 @@ objects:
     spec:
       serviceAccountName: {{ $name }}-alertmanager
       externalUrl: http://{{ $name }}-alertmanager.{{ $here }}:9093
-      {{- include "lib.fields" (pick $v.alertmanager.alertmanagerSpec "replicas" "retention" "resources" "storage") | indent 6 }}
+      {{- include "lib.fields" (pick $v.alertmanager.alertmanagerSpec "replicas" "retention" "resources" "storage" "secrets") | indent 6 }}
+  alertmanager-{{ $name }}-alertmanager:
+    when: {{ $v.alertmanager.enabled }}
+    apiVersion: v1
+    kind: Secret
+    data: {alertmanager.yaml: {{ toYaml $v.alertmanager.config | b64enc }}}
 {{- end -}}

@@ -1,0 +1,1 @@
+"""Dashboards as code: one module each, one function per panel."""
