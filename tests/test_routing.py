@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,6 @@ SLACK = {"name": "team", "kind": "slack", "channel": "#a", "secret": {"name": "c
 MAIL = {"name": "post", "kind": "email", "to": "a@b.cd", "from": "c@d.ef", "smarthost": "mail.example.com:25"}
 
 
-@cache
 def written(chosen: Settings) -> dict[str, Any]:
     """What Helm makes of the chart's own configuration and ours."""
     return reference.over(reference.defaults("kube-prometheus-stack"), prometheus.values(chosen))["alertmanager"]
