@@ -6,6 +6,7 @@
 #   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
 #   make verify    one request through STACK, followed into Tempo, Loki, Prometheus and along Grafana's links: GATEWAY_URL= TEMPO_URL=
 #                  LOKI_URL= PROMETHEUS_URL= GRAFANA_URL= (what is not given, kubectl forwards)  CONTEXT= HOST= JUNIT=file.xml
+#   make open      Grafana of STACK in the browser, through kubectl  (CONTEXT=)
 #   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: docs/sizes.md, docs/signals.md
@@ -28,7 +29,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs verify signals test check bench bench-signals sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs open verify signals test check bench bench-signals sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -67,6 +68,9 @@ docs: $(VENV)/.ready
 VERIFY = GATEWAY_URL:gateway TEMPO_URL:tempo LOKI_URL:loki PROMETHEUS_URL:prometheus GRAFANA_URL:grafana CONTEXT:context HOST:host JUNIT:junit
 verify: $(VENV)/.ready
 	@$(PY) -m verify --stack $(STACK) $(foreach pair,$(VERIFY),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))
+
+open: $(VENV)/.ready
+	@$(PY) -m operations.looking --stack $(STACK) $(if $(CONTEXT),--context '$(CONTEXT)')
 
 signals: $(VENV)/.ready
 	@$(PY) -m signals --stack $(STACK) $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')

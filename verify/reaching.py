@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,16 +13,13 @@ from typing import Any
 
 from components import grafana
 from components.settings import Settings
-from components.topology import Service, Topology
-from rehearsal import processes
+from components.topology import Topology
 from rehearsal.errors import RehearsalError
 from verify import links
 from verify.evidence import Places
+from verify.kubectl import PASSWORD, TOKEN, Kubectl
 from verify.stores import Endpoint, NoAnswer
 
-FORWARD_SECONDS = 15.0
-TOKEN, PASSWORD = "GRAFANA_TOKEN", "GRAFANA_PASSWORD"
-"""Variables with the way into Grafana: a token of a service account, or the admin's password."""
 STORES = ("tempo", "loki", "prometheus")
 
 
@@ -47,7 +42,7 @@ def reached(settings: Settings, topology: Topology, given: Given, absent: Mappin
     """The places of a stack, reachable until the block ends. Raises RehearsalError where one of them cannot be reached."""
     services = {name: getattr(topology, name) for name in ("gateway", *STORES)}
     with contextlib.ExitStack() as open_ways, tempfile.TemporaryDirectory() as folder:
-        kubectl = _Kubectl(given.context, Path(folder))
+        kubectl = Kubectl(given.context, Path(folder))
         urls = {name: getattr(given, name) or open_ways.enter_context(kubectl.forward(service)) for name, service in services.items()}
         way_in = _grafana(settings, topology, given, kubectl, open_ways)
         by_url = {services[name].url: urls[name] for name in STORES}
@@ -73,7 +68,7 @@ def reached(settings: Settings, topology: Topology, given: Given, absent: Mappin
         )  # fmt: skip
 
 
-def _grafana(settings: Settings, topology: Topology, given: Given, kubectl: _Kubectl, ways: contextlib.ExitStack) -> Endpoint | None:
+def _grafana(settings: Settings, topology: Topology, given: Given, kubectl: Kubectl, ways: contextlib.ExitStack) -> Endpoint | None:
     """Grafana with a way in; None where the caller wants to do without, or gave the stores' URLs and not Grafana's."""
     if given.without_grafana or (given.grafana is None and all(getattr(given, name) for name in STORES)):
         return None
@@ -85,49 +80,3 @@ def _grafana(settings: Settings, topology: Topology, given: Given, kubectl: _Kub
     password = os.environ.get(PASSWORD) or kubectl.secret(admin.namespace, admin.name, admin.key)
     pair = base64.b64encode(f"{settings.grafana.admin_user}:{password}".encode()).decode()
     return Endpoint(url.rstrip("/"), {"Authorization": f"Basic {pair}"})
-
-
-class _Kubectl:
-    """kubectl on one context; looked for when it is needed first."""
-
-    def __init__(self, context: str | None, folder: Path) -> None:
-        self._context, self._folder = context, folder
-
-    def _command(self, wanted: str, *arguments: str) -> list[str]:
-        found = shutil.which("kubectl")
-        if found is None:
-            raise RehearsalError(f"{wanted} cannot be reached: there is no kubectl on PATH; give its URL")
-        return [found, *(["--context", self._context] if self._context else []), *arguments]
-
-    @contextlib.contextmanager
-    def forward(self, service: Service) -> Iterator[str]:
-        """A loopback URL that leads to a Service until the block ends."""
-        [port] = processes.free_ports(1)
-        where = f"service {service.namespace}/{service.name}"
-        log = self._folder / f"{service.name}-{port}.log"
-        arguments = ("port-forward", "--address", "127.0.0.1", "--namespace", service.namespace, f"service/{service.name}")
-        process = processes.start(self._command(where, *arguments, f"{port}:{service.port}"), log, die_with_parent=True)
-        try:
-            processes.wait_until(lambda: "Forwarding from" in log.read_text() or not process.is_running(), FORWARD_SECONDS, every=0.1)
-            if not process.is_running() or "Forwarding from" not in log.read_text():
-                raise RehearsalError(
-                    f"{where} cannot be forwarded: {processes.last_line(log)}; give its URL, or name another CONTEXT "
-                    "(on a rehearsal cluster nothing runs: `make signals`)"
-                )
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.stop()
-
-    def secret(self, namespace: str, name: str, key: str) -> str:
-        """A value of a Secret."""
-        path = "{.data." + key.replace(".", "\\.") + "}"
-        command = self._command(f"Secret {namespace}/{name}", "--namespace", namespace, "get", "secret", name, "-o", f"jsonpath={path}")
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=FORWARD_SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            raise RehearsalError(
-                f"Secret {namespace}/{name} cannot be read within {FORWARD_SECONDS:g} s; set {TOKEN} or {PASSWORD}"
-            ) from None
-        if done.returncode or not done.stdout:
-            raise RehearsalError(f"Secret {namespace}/{name} cannot be read ({done.stderr.strip()[:200]}); set {TOKEN} or {PASSWORD}")
-        return base64.b64decode(done.stdout).decode()
