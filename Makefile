@@ -6,6 +6,7 @@
 #   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: docs/sizes.md, docs/signals.md
+#   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
 #   make test      all tests                                  make check     ruff and pyright
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
@@ -24,7 +25,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs render test check bench sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -63,6 +64,9 @@ docs: $(VENV)/.ready
 graph: $(VENV)/.ready
 	@$(PY) -m components.signals --stack $(STACK)
 
+render: $(VENV)/.ready
+	@$(PY) -m review render --stack $(STACK)$(if $(BUNDLES), --bundles)
+
 test: $(VENV)/.ready
 	@$(RUN) tools
 	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST)
@@ -79,4 +83,4 @@ sample-image: $(VENV)/.ready
 	@$(PY) -m sample.image
 
 clean: down
-	rm -rf $(VENV) .tools .charts .rehearsal
+	rm -rf $(VENV) .tools .charts .rehearsal rendered
