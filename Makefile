@@ -7,6 +7,7 @@
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: docs/sizes.md, docs/signals.md
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
+#   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
 #   make test      all tests                                  make check     ruff and pyright
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
@@ -25,7 +26,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs render test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs render diff test check bench sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -66,6 +67,9 @@ graph: $(VENV)/.ready
 
 render: $(VENV)/.ready
 	@$(PY) -m review render --stack $(STACK)$(if $(BUNDLES), --bundles)
+
+diff: $(VENV)/.ready
+	@$(PY) -m review diff --stack $(STACK) --base '$(BASE)' $(if $(MARKDOWN),--markdown $(MARKDOWN)) $(if $(JSON),--json $(JSON))$(if $(BUNDLES), --bundles)
 
 test: $(VENV)/.ready
 	@$(RUN) tools

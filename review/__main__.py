@@ -10,11 +10,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from components.errors import ConfigurationError
 from rehearsal import console
 from rehearsal.errors import RehearsalError
-from review import work, writing
+from review import report, work, worktree, writing
 from review.errors import Refusal
+from review.judging import review
 from review.recorder import ROOT
 from review.render import stacks_of
 
@@ -26,7 +29,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Runs one command and returns the exit code."""
     chosen = _parser().parse_args(arguments)
     try:
-        return {"render": _render}[chosen.command](chosen, root)
+        return {"render": _render, "diff": _diff}[chosen.command](chosen, root)
     except (Refusal, RehearsalError, ConfigurationError) as error:
         console.error(str(error))
     except OSError as error:
@@ -39,7 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     render = commands.add_parser("render", help="write every object of a stack")
     render.add_argument("--into", type=Path, default=Path("rendered"), help="folder with one folder per stack (default: rendered)")
-    for command in (render,):
+    diff = commands.add_parser("diff", help="what changed since a git ref")
+    diff.add_argument("--base", required=True, metavar="REF", help="branch, tag or commit to compare with")
+    diff.add_argument("--markdown", type=Path, metavar="FILE", help="also write it as a comment")
+    diff.add_argument("--json", type=Path, metavar="FILE", help="also write it for tools")
+    for command in (render, diff):
         command.add_argument("--stack", default=ALL, help="a stack by its Pulumi.<stack>.yaml, or all (default)")
         command.add_argument("--bundles", action="store_true", help="take no real chart, even where it can be had: the same everywhere")
     return parser
@@ -64,6 +71,21 @@ def _render(chosen: argparse.Namespace, root: Path) -> int:
         for line in rendering.leaks:
             console.warning(f"stack {stack}: {line}")
     return 0
+
+
+def _diff(chosen: argparse.Namespace, root: Path) -> int:
+    with worktree.checked_out(root, chosen.base) as base:
+        stacks = _stacks(chosen.stack, base, root)
+        found = work.pairs(base, root, stacks, bundles=chosen.bundles)
+    reviews = [review(stack, pair) for stack, pair in found.items()]
+    report.text(reviews, Console(width=None if sys.stdout.isatty() else 200))
+    for path, text in ((chosen.markdown, report.markdown), (chosen.json, report.as_json)):
+        if path:
+            path.write_text(text(reviews))
+    for one in reviews:
+        for line in one.refusals:
+            console.error(f"refused, stack {one.stack}: {line}")
+    return REFUSED if any(one.refusals for one in reviews) else 0
 
 
 if __name__ == "__main__":

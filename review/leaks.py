@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from review import documents
 from review.recorder import SECRET, SIGNATURE
@@ -17,7 +17,8 @@ _KINDS = {
     "a storage account's key": re.compile(r"(AccountKey=|^)[A-Za-z0-9+/]{86}==(;|$)"),
     "a shared access signature": re.compile(r"[?&]sig=[A-Za-z0-9%+/]{20,}"),
     "a token": re.compile(
-        r"\b(eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+|gh[pousr]_\w{30,}|glsa_\w{20,}|glc_\w{20,}|xox[bp]-[\w-]{10,}|AKIA[A-Z0-9]{16})"
+        r"\b(eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]+|gh[pousr]_\w{30,}|glsa_\w{20,}|glc_\w{20,}"
+        r"|xox[bp]-[\w-]{10,}|AKIA[A-Z0-9]{16})"
     ),
     "a URL with a password": re.compile(r"://[^/\s:@]+:[^/\s:@${]+@"),
 }
@@ -26,30 +27,40 @@ _REFERENCE = re.compile(r"\$\{|\$\(|\$\w|\{\{|^[/<%]|^\(secret\)$")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
 
-def found(inputs: Any, known: Collection[str], *, values: bool) -> Iterator[tuple[str, str]]:
-    """Path and nature of every secret that stands in clear; for values of a release (`values`) encrypted ones count, too.
+class Leak(NamedTuple):
+    """A secret that anybody can read."""
 
-    `known` holds secrets that must not show up anywhere. The secret itself is never said.
+    path: str
+    nature: str
+    """What it is, without saying it."""
+    literal: str
+    """The text that holds it; it must not be shown."""
+
+
+def found(inputs: Any, known: Collection[str], *, values: bool) -> Iterator[Leak]:
+    """Every secret that stands in clear; for values of a release (`values`) encrypted ones count, too.
+
+    `known` holds secrets that must not show up anywhere.
     """
     yield from _found(inputs, (), known, values)
 
 
-def _found(value: Any, path: tuple[str, ...], known: Collection[str], values: bool) -> Iterator[tuple[str, str]]:
+def _found(value: Any, path: tuple[str, ...], known: Collection[str], values: bool) -> Iterator[Leak]:
     if isinstance(value, Mapping):
         if value.get(SIGNATURE) == SECRET:
             if values:
-                yield ".".join(path), "a secret of the configuration"
+                yield Leak(".".join(path), "a secret of the configuration", "")
             return
         named = value.get("name")
         if isinstance(named, str) and isinstance(value.get("value"), str) and _is_literal(named, value["value"]):
-            yield ".".join((*path, named)), f"a literal under the name {named}"
+            yield Leak(".".join((*path, named)), f"a literal under the name {named}", value["value"])
         for key, child in value.items():
             yield from _found(child, (*path, str(key)), known, values)
     elif isinstance(value, list):
         for number, child in enumerate(value):
             yield from _found(child, (*path, str(number)), known, values)
     elif isinstance(value, str) and (nature := _nature(path[-1] if path else "", value, known)):
-        yield ".".join(path), nature
+        yield Leak(".".join(path), nature, value)
     elif isinstance(value, str) and (inner := documents.nested(value)) is not None:
         yield from _found(inner, path, known, values)
 

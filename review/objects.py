@@ -11,7 +11,7 @@ AZURE = "azure-native"
 HELM = "helm"
 """Group of a release, which is an object of ours alone."""
 _CLUSTER_SCOPED = frozenset(
-    [
+    {
         "APIService",
         "CSIDriver",
         "ClusterIssuer",
@@ -33,7 +33,7 @@ _CLUSTER_SCOPED = frozenset(
         "ValidatingAdmissionPolicyBinding",
         "ValidatingWebhookConfiguration",
         "VolumeAttributesClass",
-    ]
+    }
 )
 
 

@@ -20,6 +20,7 @@ from review.archives import Wanted
 from review.documents import Concealed
 from review.errors import Refusal
 from review.helm import Install, Renderer
+from review.leaks import Leak
 from review.objects import HELM, Key, Object, of_azure, of_kubernetes
 from review.recorder import ACCOUNT_KEYS, KUBECONFIG, ROOT, SECRET, SIGNATURE
 
@@ -116,10 +117,12 @@ class Checkout:
         resources = [r for r in answer["resources"] if r["custom"] and not r["type"].startswith("pulumi:")]
         layers = _layers(answer["resources"])
         known = {*ACCOUNT_KEYS.values(), KUBECONFIG, *(stack_files.placeholder(key) for key in SECRET_KEYS)}
+        leaked = [(resource, leak) for resource in resources for leak in _leaks(resource, known)]
+        literals = {leak.literal for _, leak in leaked if leak.literal}
         objects: list[Object] = []
         used: dict[str, ChartUse] = {}
         for resource in resources:
-            layer, inputs = layers[resource["urn"]], concealed(resource["inputs"], known)
+            layer, inputs = layers[resource["urn"]], concealed(resource["inputs"], known, literals)
             if resource["type"] != _RELEASE:
                 objects.append(_own_object(resource, inputs, layer))
                 continue
@@ -128,7 +131,7 @@ class Checkout:
             used[chart] = ChartUse(str(entries[chart]["version"]), _KEYS[bool(entries[chart]["standIn"])])
             install = Install(inputs["name"], inputs["namespace"], mirror / file, inputs.get("values") or {})
             objects += self._release(install, chart, used[chart], layer)
-        found = tuple(sorted(line for resource in resources for line in _leaks(resource, known)))
+        found = tuple(sorted(_said(resource, leak) for resource, leak in leaked))
         signals = answer["signals"]
         order = sorted(objects, key=lambda item: (item.layer, item.key))
         return Rendering(stack, tuple(order), dict(sorted(used.items())), signals and tuple(signals), answer["cost"], found)
@@ -148,15 +151,15 @@ def _own_object(resource: Mapping[str, Any], inputs: dict[str, Any], layer: str)
     return of_azure(resource["type"], resource["name"], inputs, layer)
 
 
-def concealed(value: Any, known: Collection[str]) -> Any:
-    """Inputs with every secret concealed: what is wrapped as one, and each text that holds one of those known."""
+def concealed(value: Any, known: Collection[str], literals: Collection[str] = ()) -> Any:
+    """Inputs with every secret concealed: what is wrapped as one, each text that holds one of those known, and each that is a literal."""
     if isinstance(value, dict):
         if value.get(SIGNATURE) == SECRET:
             return _hidden(value["value"])
-        return {key: concealed(child, known) for key, child in value.items()}
+        return {key: concealed(child, known, literals) for key, child in value.items()}
     if isinstance(value, list):
-        return [concealed(child, known) for child in value]
-    if isinstance(value, str) and any(secret in value for secret in known):
+        return [concealed(child, known, literals) for child in value]
+    if isinstance(value, str) and (value in literals or any(secret in value for secret in known)):
         return Concealed(value)
     return value
 
@@ -174,12 +177,16 @@ def _without_secrets(body: dict[str, Any]) -> dict[str, Any]:
     return {key: _hidden(value) if key in ("data", "stringData") else value for key, value in body.items()}
 
 
-def _leaks(resource: Mapping[str, Any], known: Collection[str]) -> Iterator[str]:
+def _leaks(resource: Mapping[str, Any], known: Collection[str]) -> Iterator[Leak]:
     release = resource["type"] == _RELEASE
-    what = f"{resource['type'].rpartition(':')[2]} {resource['name']}"
     inputs = resource["inputs"].get("values") if release else resource["inputs"]
-    for path, nature in leaks.found(inputs, known, values=release):
-        yield f"secret in clear: {what}, {'values.' if release else ''}{path} holds {nature}; put it into a Secret and refer to that"
+    return leaks.found(inputs, known, values=release)
+
+
+def _said(resource: Mapping[str, Any], leak: Leak) -> str:
+    release = resource["type"] == _RELEASE
+    where = f"{resource['type'].rpartition(':')[2]} {resource['name']}, {'values.' if release else ''}{leak.path}"
+    return f"secret in clear: {where} holds {leak.nature}; put it into a Secret and refer to that"
 
 
 def _layers(resources: Sequence[Mapping[str, Any]]) -> dict[str, str]:

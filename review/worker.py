@@ -31,7 +31,7 @@ def record(root: Path, stack: str, config: Mapping[str, str], secret_keys: list[
 
 
 def _signals(stack: str, config: Mapping[str, str], secret_keys: list[str]) -> list[str] | None:
-    """Each way of a signal as a line; None where the checkout is older than the signal graph. Raises ConfigurationError for a broken one."""
+    """Each way of a signal as a line; None where the checkout knows no signal graph. ConfigurationError for a broken one."""
     try:
         from components import signals
     except ImportError:

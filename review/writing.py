@@ -38,8 +38,8 @@ def readme(rendering: Rendering, objects: int) -> str:
     if missing:
         lines += [f"**Not the real charts:** bundles stand in for {', '.join(missing)}, as their archives were not to be had.", ""]
     lines += [
-        f"{objects} objects, one file each: layer/kind/namespace.name.yaml. Rendered by Helm for Kubernetes {KUBE_VERSION}, with these APIs "
-        f"beside its own: {', '.join(API_VERSIONS)}.",
+        f"{objects} objects, one file each: layer/kind/namespace.name.yaml. Rendered by Helm for Kubernetes {KUBE_VERSION},",
+        f"with these APIs beside its own: {', '.join(API_VERSIONS)}.",
         "",
         "`(secret)` stands for a secret, `(generated)` for what a chart makes anew each time. A file of kind Release holds the values that",
         "a chart is given; resources of Azure are as the program asks for them.",
