@@ -127,9 +127,9 @@ def _mappings(before: Mapping[str, Any], after: Mapping[str, Any], path: Path) -
 
 
 def _lists(before: list[Any], after: list[Any], path: Path) -> Iterator[Field]:
-    own = next((key for key in _IDS if _tells_apart(before, key) and _tells_apart(after, key)), None)
+    own = next((key for key in _IDS if _named(before, key) is not None and _named(after, key) is not None), None)
     if own is not None:
-        yield from _mappings({str(item[own]): item for item in before}, {str(item[own]): item for item in after}, path)
+        yield from _mappings(_named(before, own) or {}, _named(after, own) or {}, path)
     elif len(before) == len(after):
         for number, (one, other) in enumerate(zip(before, after, strict=True)):
             yield from fields(one, other, (*path, str(number)))
@@ -143,7 +143,15 @@ def _numbered(items: list[Any]) -> Iterator[tuple[str, Any]]:
     return ((str(number), item) for number, item in enumerate(items))
 
 
-def _tells_apart(items: list[Any], key: str) -> bool:
-    if not all(isinstance(item, dict) and isinstance(item.get(key), (str, int)) for item in items):
-        return False
-    return len({item[key] for item in items}) == len(items)
+def _named(items: list[Any], key: str) -> dict[str, Any] | None:
+    """The elements by what one of their keys says; None where one lacks it or two have the same."""
+    names = [_name(item, key) for item in items]
+    if not all(isinstance(name, (str, int)) for name in names) or len(set(names)) < len(names):
+        return None
+    return {str(name): item for name, item in zip(names, items, strict=True)}
+
+
+def _name(item: Any, key: str) -> Any:
+    if not isinstance(item, dict):
+        return None
+    return item.get(key, (item.get("metadata") or {}).get(key) if key == "name" else None)

@@ -16,6 +16,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from yaml import YAMLError
+
 from review import documents
 from review.errors import Refusal
 
@@ -71,14 +73,20 @@ class Renderer:
         return self._rendered[key]
 
     def _steady(self, install: Install) -> list[dict[str, Any]]:
-        objects = list(documents.parts(self._template(install)))
+        objects = self._objects(install)
         changing = _changing(install.archive)
         if not changing:
             return objects
         if changing == "clock":
             time.sleep(1.1)  # the clock of templates ticks in seconds
-        again = list(documents.parts(self._template(install)))
+        again = self._objects(install)
         return [settled(first, second) for first, second in zip(objects, again, strict=True)]
+
+    def _objects(self, install: Install) -> list[dict[str, Any]]:
+        try:
+            return list(documents.parts(self._template(install)))
+        except YAMLError as error:
+            raise Refusal(f"release {install.namespace}/{install.name} renders to no YAML: {' '.join(str(error).split())[:300]}") from None
 
     def _template(self, install: Install) -> str:
         with tempfile.TemporaryDirectory(prefix="istio-stack-helm-") as folder:
