@@ -116,7 +116,20 @@ def _folded(d: Difference) -> Iterator[Judged]:
 
 
 def of_field(d: Difference, changed: Field) -> Judged:
-    """The class of one field that differs."""
+    """The class of one field that differs; where all below it comes or goes, the worst of that."""
+    return worst([_of_leaf(d, leaf) for leaf in _below(changed)])
+
+
+def _below(changed: Field) -> Iterator[Field]:
+    yield changed
+    whole = changed.after if changed.before == ABSENT else changed.before if changed.after == ABSENT else None
+    parts = whole.items() if isinstance(whole, dict) else enumerate(whole) if isinstance(whole, list) else ()
+    for key, part in parts:
+        before, after = (ABSENT, part) if changed.before == ABSENT else (part, ABSENT)
+        yield from _below(Field((*changed.path, str(key)), before, after))
+
+
+def _of_leaf(d: Difference, changed: Field) -> Judged:
     for rule in (_data, _custom_resource_definition, _immutable, _rights, _pods):
         judged = rule(d, changed)
         if judged is not None:
