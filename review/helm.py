@@ -8,6 +8,7 @@ import re
 import subprocess
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,13 +65,15 @@ class Renderer:
     def __init__(self, binary: Path) -> None:
         self._binary = binary
         self._rendered: dict[str, list[dict[str, Any]]] = {}
+        self._one_at_a_time = threading.Lock()
 
     def objects(self, install: Install) -> list[dict[str, Any]]:
         """The objects of a release, hooks and CRDs included, tests not. Refusal, in one line, where Helm refuses."""
         key = install.content
-        if key not in self._rendered:
-            self._rendered[key] = self._steady(install)
-        return self._rendered[key]
+        with self._one_at_a_time:
+            if key not in self._rendered:
+                self._rendered[key] = self._steady(install)
+            return self._rendered[key]
 
     def _steady(self, install: Install) -> list[dict[str, Any]]:
         objects = self._objects(install)
@@ -94,7 +97,12 @@ class Renderer:
             command = [str(self._binary), "template", install.name, str(install.archive), "--namespace", install.namespace, "--values", "-"]
             command += ["--include-crds", "--skip-tests", "--kube-version", KUBE_VERSION]
             command += [word for version in API_VERSIONS for word in ("--api-versions", version)]
-            environment = {**{key: value for key, value in os.environ.items() if not key.startswith("HELM_")}, **own, "TZ": "UTC"}
+            environment = {
+                **{key: value for key, value in os.environ.items() if not key.startswith("HELM_")},
+                **own,
+                "TZ": "UTC",
+                "GOGC": "400",
+            }
             try:
                 done = subprocess.run(
                     command,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,11 +44,12 @@ def pairs(base: Path, head: Path, stacks: Sequence[str], *, bundles: bool = Fals
             (folder / name).mkdir()
             sides.append(Checkout(root, own, folder / name, renderer))
         had = [{stack: {} if bundles else side.real(stack) for stack in side.configs} for side in sides]
-        results = []
-        for title, side, own, other in (("base", sides[0], *had), ("present state", sides[1], *had[::-1])):
-            chosen = {s: {name: path for name, path in own[s].items() if name in other.get(s, own[s])} for s in own}
-            with console.step(f"render the {title}", quiet_for=1.0):
-                results.append(side.render(chosen) if side.configs else {})
+        chosen = [
+            {s: {name: path for name, path in own[s].items() if name in other.get(s, own[s])} for s in own}
+            for own, other in ((had[0], had[1]), (had[1], had[0]))
+        ]
+        with console.step(f"render {', '.join(stacks)} of the base and of the present state", quiet_for=1.0), ThreadPoolExecutor(2) as both:
+            results = list(both.map(lambda side, own: side.render(own) if side.configs else {}, sides, chosen))
     return {stack: Pair(results[0].get(stack), results[1].get(stack)) for stack in stacks}
 
 

@@ -5,6 +5,7 @@ The recorder comes from this checkout and the program from the one asked for, wh
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Mapping
@@ -74,6 +75,7 @@ def _cost(root: Path, stack: str) -> dict[str, Any] | None:
 
 def main(request_file: str, answer_file: str) -> int:
     """Answers one request; 0 whenever there is an answer."""
+    gc.set_threshold(200_000)  # it lives for seconds, and most of what it makes lives as long
     request = json.loads(Path(request_file).read_text())
     root = Path(request["root"])
     # From here on whatever is not imported yet comes from the checkout that is rendered.
