@@ -9,9 +9,11 @@
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
 #   make test      all tests                                  make check     ruff and pyright
+#   make bench-review  time and memory of render and diff      (ROUNDS=3  JSON=file.json  BASE=<git ref>)
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
 #            SET='istio={mode: ambient}' (try a change out)  CONTEXT=name (of the kubeconfig, for preflight)
+#            BUNDLES=1 (render and diff without the real charts)  MARKDOWN=file.md JSON=file.json (diff, also as a comment and for tools)
 #            TIMELINE=file.svg  POD_START=seconds  DATA=remove (destroy also takes what is protected because it holds data)
 
 SHELL := /bin/bash
@@ -26,7 +28,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs render diff test check bench sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs render diff test check bench bench-review sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -82,6 +84,9 @@ check: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	@$(PY) -m bench.up $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(POD_START),--pod-start $(POD_START))
+
+bench-review: $(VENV)/.ready
+	@$(PY) -m bench.review $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(BASE),--base $(BASE))
 
 sample-image: $(VENV)/.ready
 	@$(PY) -m sample.image

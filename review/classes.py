@@ -200,7 +200,8 @@ def _custom_resource_definition(d: Difference, changed: Field) -> Judged | None:
 
 def _immutable(d: Difference, changed: Field) -> Judged | None:
     kind, path = d.key.kind, changed.path
-    field = path[1] if len(path) > 1 and path[0] == "spec" else ""
+    first, last = path[0], path[-1]
+    field = path[1] if len(path) > 1 and first == "spec" else ""
     hook = "helm.sh/hook" in ((d.after.get("metadata") or {}).get("annotations") or {})
     immutable = (
         (kind == "StatefulSet" and field and field not in _STATEFUL_MUTABLE)
@@ -209,17 +210,17 @@ def _immutable(d: Difference, changed: Field) -> Judged | None:
         or (kind == "Service" and field in ("clusterIP", "clusterIPs") and ABSENT not in (changed.before, changed.after))
         or (kind == "Service" and field == "clusterIP" and "None" in (changed.before, changed.after))
         or (kind == "PersistentVolumeClaim" and field and path[1:3] != ("resources", "requests"))
-        or (kind == "StorageClass" and path[0] in ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"))
-        or (kind in ("RoleBinding", "ClusterRoleBinding") and path[0] == "roleRef")
+        or (kind == "StorageClass" and first in ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"))
+        or (kind in ("RoleBinding", "ClusterRoleBinding") and first == "roleRef")
         or (kind == "Secret" and path == ("type",))
         or (kind in ("ConfigMap", "Secret") and d.before.get("immutable") is True)
-        or (d.key.group.startswith("azure-native") and path[:1] == ("properties",) and path[-1] in _AZURE_NAMES and len(path) == 2)
+        or (d.key.group.startswith("azure-native") and first == "properties" and last in _AZURE_NAMES and len(path) == 2)
     )
     if not immutable:
         return None
     if d.key.kind == "StorageAccount":
-        return Judged("recreate", f"{path[-1]} cannot be changed: another account, without the blobs of this one")
-    return Judged("recreate", f"{field or path[-1]} cannot be changed")
+        return Judged("recreate", f"{last} cannot be changed: another account, without the blobs of this one")
+    return Judged("recreate", f"{field or last} cannot be changed")
 
 
 def _rights(d: Difference, changed: Field) -> Judged | None:

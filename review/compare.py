@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from review import documents
@@ -82,11 +82,7 @@ def _without_echo(found: Iterable[Difference]) -> Iterator[Difference]:
             continue
         kept = tuple(f for f in difference.fields if f.path[:2] != ("spec", "values"))
         if kept:
-            yield Difference(*_head(difference), kept, difference.noise)
-
-
-def _head(d: Difference) -> tuple[Any, ...]:
-    return d.key, d.layer, d.release, d.action, d.before, d.after
+            yield replace(difference, fields=kept)
 
 
 def _is_noise(changed: Field) -> bool:

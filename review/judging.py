@@ -76,7 +76,7 @@ def review(stack: str, pair: Pair) -> Review:
     judged = [(d, of_object(d)) for d in differences(base, head)]
     shown = [(d, one) for d, one in judged if d.action != "change" or d.fields or one.kind != "safe"]
     shown.sort(key=lambda item: ORDER.index(item[1].kind))
-    counts = {kind: count for kind in ORDER if (count := sum(one.kind == kind for _, one in shown))}
+    counts: dict[Class, int] = {kind: count for kind in ORDER if (count := sum(one.kind == kind for _, one in shown))}
     rows = tuple(row for d, one in shown for row in _rows(d, one))
     currency, costs = _costs(base, head)
     before, after = set(base.signals or () if base else ()), set(head.signals or () if head else ())
