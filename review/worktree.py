@@ -16,6 +16,8 @@ _SECONDS = 120
 @contextlib.contextmanager
 def checked_out(root: Path, ref: str) -> Iterator[Path]:
     """A folder that holds the project as it is at a git ref. Refusal for one that git does not know."""
+    if not ref:
+        raise Refusal("base is missing: name the git ref to compare with, such as BASE=main")
     found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
     if found.returncode:
         raise Refusal(f"base {ref} is unknown to git here: a branch, tag or commit is wanted; a shallow clone holds few of them")

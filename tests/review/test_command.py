@@ -55,6 +55,11 @@ def test_a_base_that_git_does_not_know_is_one_clear_line(project: Path, capfd: p
         )
 
 
+def test_a_base_that_is_not_named_is_one_clear_line(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "--base", "", "--stack", STACK, "--bundles"], project) == 2
+    assert capfd.readouterr().err.strip() == "error: base is missing: name the git ref to compare with, such as BASE=main"
+
+
 def test_a_stack_that_neither_state_has_is_one_clear_line(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "--base", "main", "--stack", "nowhere", "--bundles"], project) == 2
     assert "error: stack nowhere is unknown: there is no Pulumi.nowhere.yaml" in capfd.readouterr().err
