@@ -10,11 +10,15 @@
 #   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: docs/sizes.md, docs/signals.md
+#   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
+#   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
 #   make test      all tests                                  make check     ruff and pyright
+#   make bench-review  time and memory of render and diff      (ROUNDS=3  JSON=file.json  BASE=<git ref>)
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 #   make bench-signals  our collector's configuration beside a bare one, and a minute without the trace store  (ROUNDS= JSON=)
 # Variables: STACK=local|dev|…  REHEARSE=1 (rehearse another stack)  CLUSTER=current (the cluster of your kubeconfig)
 #            SET='istio={mode: ambient}' (try a change out)  CONTEXT=name (of the kubeconfig, for preflight)
+#            BUNDLES=1 (render and diff without the real charts)  MARKDOWN=file.md JSON=file.json (diff, also as a comment and for tools)
 #            TIMELINE=file.svg  POD_START=seconds  DATA=remove (destroy also takes what is protected because it holds data)
 
 SHELL := /bin/bash
@@ -29,7 +33,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs open verify signals test check bench bench-signals sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs render diff open verify signals test check bench bench-signals bench-review sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -78,6 +82,12 @@ signals: $(VENV)/.ready
 graph: $(VENV)/.ready
 	@$(PY) -m components.signals --stack $(STACK)
 
+render: $(VENV)/.ready
+	@$(PY) -m review render --stack $(STACK)$(if $(BUNDLES), --bundles)
+
+diff: $(VENV)/.ready
+	@$(PY) -m review diff --stack $(STACK) --base '$(BASE)' $(if $(MARKDOWN),--markdown $(MARKDOWN)) $(if $(JSON),--json $(JSON))$(if $(BUNDLES), --bundles)
+
 test: $(VENV)/.ready
 	@$(RUN) tools
 	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST)
@@ -93,8 +103,11 @@ bench: $(VENV)/.ready
 bench-signals: $(VENV)/.ready
 	@$(PY) -m bench.signals --stack $(STACK) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON))
 
+bench-review: $(VENV)/.ready
+	@$(PY) -m bench.review $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JSON),--json $(JSON)) $(if $(BASE),--base $(BASE))
+
 sample-image: $(VENV)/.ready
 	@$(PY) -m sample.image
 
 clean: down
-	rm -rf $(VENV) .tools .charts .rehearsal .rehearsal-signals
+	rm -rf $(VENV) .tools .charts .rehearsal .rehearsal-signals rendered

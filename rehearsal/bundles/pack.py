@@ -21,8 +21,8 @@ from rehearsal.errors import RehearsalError
 
 BUNDLES = Path(__file__).resolve().parent
 ROOT = BUNDLES.parent.parent
-SHARED = {"templates/_lib.tpl": BUNDLES / "_lib" / "_lib.tpl", "templates/objects.yaml": BUNDLES / "_lib" / "objects.yaml"}
-"""What every bundle gets at packing time, by the path inside its chart."""
+SHARED = {"templates/_lib.tpl": "_lib.tpl", "templates/objects.yaml": "objects.yaml"}
+"""What every bundle gets from `_lib` at packing time, by the path inside its chart."""
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Reads a lock ten times as fast as Python's own, where the C library is there."""
 
@@ -50,13 +50,13 @@ def pack(lock_path: Path = ROOT / "charts.yaml", into: Path = ROOT / ".rehearsal
     return into / "charts.yaml"
 
 
-def archive(name: str, version: str, app_version: str) -> bytes:
+def archive(name: str, version: str, app_version: str, bundles: Path = BUNDLES) -> bytes:
     """The bundle of one chart: a chart archive, or the manifest itself. Raises RehearsalError where there is none."""
-    folder = BUNDLES / name
+    folder = bundles / name
     if (folder / "manifest.yaml").is_file():
         return (folder / "manifest.yaml").read_bytes()
     if not (folder / "Chart.yaml").is_file():
-        known = ", ".join(sorted(path.parent.name for path in BUNDLES.glob("*/*.yaml") if path.name in ("Chart.yaml", "manifest.yaml")))
+        known = ", ".join(sorted(path.parent.name for path in bundles.glob("*/*.yaml") if path.name in ("Chart.yaml", "manifest.yaml")))
         raise RehearsalError(f"chart {name} has no bundle to stand in for it; there are bundles for {known}")
     files = dict(_files(folder))
     files["Chart.yaml"] += yaml.safe_dump({"version": version, "appVersion": app_version}).encode()
@@ -84,7 +84,7 @@ def _read(lock_path: Path) -> dict[str, Any]:
 
 def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path, source in SHARED.items():
-        yield path, source.read_bytes()
+        yield path, (folder.parent / "_lib" / source).read_bytes()
     for path in folder.rglob("*"):
         if path.is_file():
             yield path.relative_to(folder).as_posix(), path.read_bytes()

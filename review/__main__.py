@@ -1,0 +1,92 @@
+"""`make render` and `make diff`: what a stack is made of, and what a change does to it. `python -m review --help`.
+
+Exit code 0, 1 where a change is refused, 2 for bad input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from components.errors import ConfigurationError
+from rehearsal import console
+from rehearsal.errors import RehearsalError
+from review import report, work, worktree, writing
+from review.errors import Refusal
+from review.judging import review
+from review.recorder import ROOT
+from review.render import stacks_of
+
+ALL = "all"
+REFUSED, BAD_INPUT = 1, 2
+
+
+def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """Runs one command and returns the exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        return {"render": _render, "diff": _diff}[chosen.command](chosen, root)
+    except (Refusal, RehearsalError, ConfigurationError) as error:
+        console.error(str(error))
+    except OSError as error:
+        console.error(f"{error.filename}: {error.strerror}")
+    return BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m review", description="What a stack is made of, without a cluster.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    render = commands.add_parser("render", help="write every object of a stack")
+    render.add_argument("--into", type=Path, default=Path("rendered"), help="folder with one folder per stack (default: rendered)")
+    diff = commands.add_parser("diff", help="what changed since a git ref")
+    diff.add_argument("--base", required=True, metavar="REF", help="branch, tag or commit to compare with")
+    diff.add_argument("--markdown", type=Path, metavar="FILE", help="also write it as a comment")
+    diff.add_argument("--json", type=Path, metavar="FILE", help="also write it for tools")
+    for command in (render, diff):
+        command.add_argument("--stack", default=ALL, help="a stack by its Pulumi.<stack>.yaml, or all (default)")
+        command.add_argument("--bundles", action="store_true", help="take no real chart, even where it can be had: the same everywhere")
+    return parser
+
+
+def _stacks(stack: str, *roots: Path) -> list[str]:
+    """The stacks asked for. Refusal for one that nobody knows."""
+    known = sorted({name for root in roots for name in stacks_of(root)})
+    if stack != ALL and stack not in known:
+        raise Refusal(f"stack {stack} is unknown: there is no Pulumi.{stack}.yaml; known are {', '.join(known)}")
+    return known if stack == ALL else [stack]
+
+
+def _render(chosen: argparse.Namespace, root: Path) -> int:
+    found = work.render(_stacks(chosen.stack, root), root, bundles=chosen.bundles)
+    for stack, rendering in found.items():
+        count = writing.write(rendering, root / chosen.into / stack)
+        missing = writing.stand_ins(rendering)
+        console.note(f"{chosen.into / stack}: {count} objects")
+        if missing:
+            console.warning(f"stack {stack}: bundles stand in for {', '.join(missing)}: their archives were not to be had")
+        for line in rendering.leaks:
+            console.warning(f"stack {stack}: {line}")
+    return 0
+
+
+def _diff(chosen: argparse.Namespace, root: Path) -> int:
+    with worktree.checked_out(root, chosen.base) as base:
+        stacks = _stacks(chosen.stack, base, root)
+        found = work.pairs(base, root, stacks, bundles=chosen.bundles)
+    reviews = [review(stack, pair) for stack, pair in found.items()]
+    report.text(reviews, Console(width=None if sys.stdout.isatty() else 200))
+    for path, text in ((chosen.markdown, report.markdown), (chosen.json, report.as_json)):
+        if path:
+            path.write_text(text(reviews))
+    for one in reviews:
+        for line in one.refusals:
+            console.error(f"refused, stack {one.stack}: {line}")
+    return REFUSED if any(one.refusals for one in reviews) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
