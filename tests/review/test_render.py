@@ -57,6 +57,7 @@ def test_every_layer_has_its_objects(rendered: dict[str, Rendering]) -> None:
     for rendering in rendered.values():
         assert {o.layer for o in rendering.objects} - {"sample"} == {
             "definitions", "certificates", "storage", "mesh", "metrics", "traces", "logs", "pipeline", "shipping", "views",
+            "watch", "dashboards",
         }  # fmt: skip
     kinds = {o.key.kind for o in rendered["prod"].objects}
     assert {"Release", "CustomResourceDefinition", "StatefulSet", "Telemetry", "OpenTelemetryCollector"} <= kinds
