@@ -4,14 +4,15 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2
 
+from rehearsal.doubles import serving
 from rehearsal.doubles.azure_native import VERSION, diff
 from rehearsal.doubles.azure_native.check import Naming
 from rehearsal.doubles.azure_native.provider import Provider
 from rehearsal.doubles.kubernetes.requests import Call
 from rehearsal.doubles.kubernetes.values import decode, encode
-from rehearsal.doubles.serving import answered, listen, type_of
+from rehearsal.doubles.serving import listen, type_of
 
 _Pb = provider_pb2
 
@@ -21,17 +22,12 @@ def serve(provider: Provider) -> tuple[grpc.Server, int]:
     return listen(Servicer(provider))
 
 
-class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+class Servicer(serving.Servicer):
     """pulumirpc.ResourceProvider."""
 
     def __init__(self, provider: Provider) -> None:
+        super().__init__(provider, "azure-native", VERSION)
         self._provider = provider
-
-    def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, "method Handshake not implemented")
-
-    def GetPluginInfo(self, request: Any, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
-        return plugin_pb2.PluginInfo(version=VERSION)
 
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> empty_pb2.Empty:
         # Nothing here takes long: what is under way ends by itself.
@@ -50,7 +46,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             # Secrets are not accepted, so that the engine itself marks the outputs that come from secret inputs.
             return _Pb.ConfigureResponse(supportsPreview=True, supports_autonaming_configuration=True)
 
-        return answered(context, answer)
+        return self._answered(context, answer)
 
     def Check(self, request: _Pb.CheckRequest, context: grpc.ServicerContext) -> _Pb.CheckResponse:
         call = Call(urn=request.urn, type=type_of(request.urn), olds=decode(request.olds), news=decode(request.news))
@@ -61,7 +57,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             inputs, failures = self._provider.check(call, naming)
             return _Pb.CheckResponse(inputs=encode(inputs), failures=[_Pb.CheckFailure(reason=reason) for reason in failures])
 
-        return answered(context, answer)
+        return self._answered(context, answer)
 
     def Diff(self, request: _Pb.DiffRequest, context: grpc.ServicerContext) -> _Pb.DiffResponse:
         call = Call(
@@ -85,58 +81,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
                 hasDetailedDiff=bool(found),
             )
 
-        return answered(context, answer)
-
-    def Create(self, request: _Pb.CreateRequest, context: grpc.ServicerContext) -> _Pb.CreateResponse:
-        call = Call(urn=request.urn, type=type_of(request.urn), news=decode(request.properties), preview=request.preview)
-
-        def answer() -> _Pb.CreateResponse:
-            identifier, outputs = self._provider.create(call)
-            return _Pb.CreateResponse(id=identifier, properties=encode(outputs))
-
-        return answered(context, answer)
-
-    def Read(self, request: _Pb.ReadRequest, context: grpc.ServicerContext) -> _Pb.ReadResponse:
-        call = Call(
-            urn=request.urn,
-            type=type_of(request.urn),
-            identifier=request.id,
-            olds=decode(request.properties),
-            old_inputs=decode(request.inputs),
-        )
-
-        def answer() -> _Pb.ReadResponse:
-            found = self._provider.read(call)
-            if found is None:
-                return _Pb.ReadResponse()
-            identifier, outputs, inputs = found
-            return _Pb.ReadResponse(id=identifier, properties=encode(outputs), inputs=encode(inputs))
-
-        return answered(context, answer)
-
-    def Update(self, request: _Pb.UpdateRequest, context: grpc.ServicerContext) -> _Pb.UpdateResponse:
-        call = Call(
-            urn=request.urn,
-            type=type_of(request.urn),
-            identifier=request.id,
-            olds=decode(request.olds),
-            old_inputs=decode(request.old_inputs),
-            news=decode(request.news),
-            preview=request.preview,
-        )
-        return answered(context, lambda: _Pb.UpdateResponse(properties=encode(self._provider.update(call))))
-
-    def Delete(self, request: _Pb.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        call = Call(urn=request.urn, type=type_of(request.urn), identifier=request.id, olds=decode(request.properties))
-
-        def answer() -> empty_pb2.Empty:
-            self._provider.delete(call)
-            return empty_pb2.Empty()
-
-        return answered(context, answer)
-
-    def Construct(self, request: _Pb.ConstructRequest, context: grpc.ServicerContext) -> Any:
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, f"the azure-native double makes no components: {request.type}")
+        return self._answered(context, answer)
 
     def Invoke(self, request: _Pb.InvokeRequest, context: grpc.ServicerContext) -> _Pb.InvokeResponse:
         def answer() -> _Pb.InvokeResponse:
@@ -144,4 +89,4 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             getattr(response, "return").CopyFrom(encode(self._provider.invoke(request.tok, decode(request.args))))
             return response
 
-        return answered(context, answer)
+        return self._answered(context, answer)
