@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from components.settings_alerting import RECEIVER_KEYS
+from components.settings_telemetry import READ_METRIC_TAGS
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -160,6 +161,57 @@ def _receivers_need_our_alertmanager(settings: Settings) -> Iterator[str]:
         yield "alerting.receivers is set while prometheus.source is existing: its Alertmanager has routes of its own; remove the key"
 
 
+def _tail_sampling_knows_its_load(settings: Settings) -> Iterator[str]:
+    if settings.telemetry.tail_sampling is not None and not settings.load.spans_per_second:
+        stated = settings.load.spans_per_second
+        yield (
+            f"load.spansPerSecond is {'not set' if stated is None else f'{stated:g}'}: telemetry.tailSampling holds every span in memory and "
+            "must know how many there are"
+        )
+
+
+def _tail_sampling_gets_what_it_is_to_choose_from(settings: Settings) -> Iterator[str]:
+    """An error that head sampling threw away is not there to be kept."""
+    chosen = settings.telemetry.tail_sampling
+    heads = {"istio": settings.istio.sampling_percentage, "opentelemetry": settings.opentelemetry.sampling_percentage}
+    least = min(heads, key=lambda key: heads[key])
+    if chosen is None or heads[least] == chosen.head_percentage:
+        return
+    said, head = f"{least}.samplingPercentage is {heads[least]:g}", chosen.head_percentage
+    if heads[least] > head:
+        yield f"telemetry.tailSampling.headPercentage is {head:g}: {said}, which is the least of what samplers let through; say the same"
+        return
+    yield (
+        f"{said}: telemetry.tailSampling chooses among what head sampling lets through, so of a hundred traces that fail {heads[least]:g} "
+        f"were kept; set it to {head:g}, or say that this is meant with telemetry.tailSampling.headPercentage {heads[least]:g}"
+    )
+
+
+def _metric_tags_that_are_read_stay(settings: Settings) -> Iterator[str]:
+    removed = settings.telemetry.removed_metric_tags
+    for index, tag in enumerate(removed):
+        if tag in READ_METRIC_TAGS:
+            yield f"telemetry.removedMetricTags.{index} is {tag}: dashboards, objectives and alerts read it; remove it from the list"
+        if tag in removed[:index]:
+            yield f"telemetry.removedMetricTags.{index} is {tag}: telemetry.removedMetricTags.{removed.index(tag)} is the same"
+
+
+def _proxies_are_told_by_our_mesh(settings: Settings) -> Iterator[str]:
+    chosen, ours = settings.telemetry, settings.istio.source == "install"
+    if not ours and chosen.access_log_fields != "lean":
+        yield (
+            f"telemetry.accessLogFields is {chosen.access_log_fields}: istio.source is existing, and the format of access logs stands in "
+            "its MeshConfig; remove the key"
+        )
+    if chosen.stats_eviction_seconds is not None and (not ours or settings.istio.mode == "ambient"):
+        why = (
+            "istio.mode is ambient, whose waypoints take no such annotation"
+            if ours
+            else "istio.source is existing, and its injector not ours"
+        )
+        yield f"telemetry.statsEvictionSeconds is {chosen.stats_eviction_seconds}: {why}; remove the key"
+
+
 RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _azure_is_described,
     _azure_is_used,
@@ -179,4 +231,8 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _receivers_have_what_they_need,
     _mail_is_signed_in,
     _receivers_need_our_alertmanager,
+    _tail_sampling_knows_its_load,
+    _tail_sampling_gets_what_it_is_to_choose_from,
+    _metric_tags_that_are_read_stay,
+    _proxies_are_told_by_our_mesh,
 )
