@@ -163,11 +163,8 @@ def _receivers_need_our_alertmanager(settings: Settings) -> Iterator[str]:
 
 def _tail_sampling_knows_its_load(settings: Settings) -> Iterator[str]:
     if settings.telemetry.tail_sampling is not None and not settings.load.spans_per_second:
-        stated = settings.load.spans_per_second
-        yield (
-            f"load.spansPerSecond is {'not set' if stated is None else f'{stated:g}'}: telemetry.tailSampling holds every span in memory and "
-            "must know how many there are"
-        )
+        stated = "not set" if settings.load.spans_per_second is None else "0"
+        yield f"load.spansPerSecond is {stated}: telemetry.tailSampling holds every span in memory and must know how many there are"
 
 
 def _tail_sampling_gets_what_it_is_to_choose_from(settings: Settings) -> Iterator[str]:
