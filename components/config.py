@@ -52,10 +52,11 @@ def _decoded(key: str, value: Any) -> Any:
         return value
 
 
-def parse(config: Mapping[str, Any]) -> Settings:
+def parse(config: Mapping[str, Any], *, carried: bool = True) -> Settings:
     """Settings from the configuration keys of a stack (without the project's prefix).
 
-    Raises ConfigurationError with one line for every mistake at once: the path of the key, its value, and the rule.
+    Raises ConfigurationError with one line for every mistake at once: the path of the key, its value, and the rule. Without `carried`
+    a preset may be too small for the load.
     """
     lines = [f"{key} is not a configuration key{_closest(key)}" for key in sorted(set(config) - set(KEYS) - set(SECRET_KEYS))]
     lines += [f"{key} is missing: set it with `pulumi config set --secret {key} <value>`" for key in SECRET_KEYS if not config.get(key)]
@@ -65,7 +66,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
         lines += settings_rules.broken(settings)
     except ValidationError as error:
         lines += [_line(detail) for detail in error.errors(include_url=False)]
-    if settings is not None and settings.load != LoadSettings():
+    if carried and settings is not None and settings.load != LoadSettings():
         from components.capacity import shortfalls  # every chart's values at once: only a stack that states its load pays for them
 
         lines += shortfalls(settings)
