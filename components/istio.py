@@ -196,7 +196,7 @@ class Istio(Layer):
         name = f"istio-revision-tag-{tag}"
         labels = {"app": "sidecar-injector", "istio.io/tag": tag, "istio.io/rev": revision}
         metadata = ObjectMetaArgs(name=name, labels=labels, annotations=values_file("istiod")["sidecarInjectorWebhookAnnotations"])
-        webhooks = tag_webhooks(tag, topology.istiod)
+        webhooks: Any = tag_webhooks(tag, topology.istiod)
         return MutatingWebhookConfiguration(name, metadata=metadata, webhooks=webhooks, opts=self._child(istiod))
 
     def _address(self, settings: Settings, topology: Topology, gateway: Release | None) -> Output[str]:
