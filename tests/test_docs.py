@@ -16,8 +16,8 @@ from components.settings import Settings
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(" ".join(re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)).split())
 VARIABLES = set(re.findall(r"\$[({](?:if \$[({])?([A-Z_]+)[)}]", MAKEFILE)) | set(re.findall(r"\b([A-Z_]+):[a-z-]+", MAKEFILE))
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("*/*/README.md")])
-FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")}
+FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+PAGES = sorted([ROOT / "README.md", *(page for folder in FOLDERS - {"rendered", "tests"} for page in (ROOT / folder).rglob("*.md"))])
 
 
 @pytest.fixture(params=PAGES, ids=lambda path: str(path.relative_to(ROOT)))
