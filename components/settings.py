@@ -276,7 +276,7 @@ class LoadSettings(Model):
     """Time series that Prometheus holds at once."""
 
 
-class NetworkSettings(Model):
+class ClusterNetworkSettings(Model):
     """Who may connect to the stack's own pods."""
 
     policies: bool = True
@@ -318,5 +318,5 @@ class Settings(Model):
     slos: Annotated[tuple[SloSettings, ...], Field(strict=False)] = ()
     """What services in the mesh promise; each becomes recording rules, burn-rate alerts and a row of the objectives' dashboard."""
     alerting: AlertingSettings = AlertingSettings()
-    network: NetworkSettings = NetworkSettings()
+    network: ClusterNetworkSettings = ClusterNetworkSettings()
     sample_app: SampleAppSettings = SampleAppSettings()
