@@ -71,8 +71,8 @@ class Layer(ComponentResource):
             ReleaseArgs(
                 name=release.name,
                 namespace=release.namespace,
-                chart=self._charts.archive(release.chart),
-                version=self._charts[release.chart].version,
+                chart=self._charts.archive(release.entry),
+                version=self._charts[release.entry].version,
                 values=values,
                 atomic=True,
                 cleanup_on_fail=True,

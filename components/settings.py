@@ -27,6 +27,7 @@ from components.settings_base import (
     Source,
     VolumeGi,
 )
+from components.settings_canary import CanarySettings
 from components.settings_existing import ExistingCertManager, ExistingIstio, ExistingPrometheus
 
 __all__ = ["Model", "Preset", "Settings"]
@@ -69,7 +70,14 @@ class IstioSettings(Model):
     mode: Literal["sidecar", "ambient"] = "sidecar"
     """`sidecar`: a proxy in every pod. `ambient`: a node proxy, and one waypoint per enrolled namespace for request telemetry."""
     revision: DnsLabel | None = None
-    """Name of this control plane when several run side by side (canary upgrades). Namespaces are then labelled istio.io/rev."""
+    """Name of the control plane that the data plane follows. Namespaces are then labelled istio.io/rev."""
+    chart_version: ChartVersion | None = None
+    """Its version. Default: what the lock pins as istiod; another one stands in the lock as `istiod@<version>`."""
+    canary: CanarySettings | None = None
+    """A second control plane beside it, for as long as an upgrade takes; to promote it, swap the two (docs/upgrade.md)."""
+    tag: DnsLabel | None = None
+    """Name under which namespaces follow whatever `revision` is: they are labelled istio.io/rev with it once, and a promotion moves all
+    of them, each pod when it is next started."""
     sampling_percentage: Percentage = 100.0
     """Share of requests whose trace the mesh starts, in per cent. A trace that a caller already started follows the caller's decision."""
     gateway_replicas: Replicas | None = None
