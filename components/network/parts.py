@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from components.addresses import Release
 from components.signals.configured import Configured
@@ -95,9 +95,10 @@ def _prometheus(c: Configured) -> Pods:
 
 def own_namespaces(c: Configured) -> set[str]:
     """Namespaces that this stack makes for what it runs; not those of what the cluster has already."""
-    releases = [getattr(c.topology.releases, field) for field in c.topology.releases.__slots__]
+    every: list[Release | None] = [getattr(c.topology.releases, field.name) for field in fields(c.topology.releases)]
     azurite = {blobs.endpoint.namespace for blobs in (c.topology.tempo_blobs, c.topology.loki_blobs) if blobs.endpoint}
-    return {release.namespace for release in releases if release.chart in c.topology.charts} | azurite | {c.topology.telemetry_namespace}
+    installed = {release.namespace for release in every if release is not None and release.chart in c.topology.charts}
+    return installed | azurite | {c.topology.telemetry_namespace}
 
 
 def doors(c: Configured) -> dict[str, Door]:
