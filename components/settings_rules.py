@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from components.settings_alerting import RECEIVER_KEYS
 from components.settings_canary import canaries_are_of_our_mesh, control_planes_differ
-from components.settings_telemetry import READ_METRIC_TAGS
+from components.settings_telemetry import (
+    metric_tags_that_are_read_stay,
+    proxies_are_told_by_our_mesh,
+    tail_sampling_gets_what_it_is_to_choose_from,
+    tail_sampling_knows_its_load,
+)
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -15,6 +20,7 @@ if TYPE_CHECKING:
 LIFECYCLE_MARGIN_DAYS = 7
 """How much longer than a store Azure waits, where settings do not say: a store that was off for a few days still deletes its own."""
 
+SAMPLE_NAMESPACE = "sample"
 LONGEST_WINDOW_DAYS = 3
 """Longest window of an objective's alerts (components/alerts/objectives.py)."""
 
@@ -162,52 +168,12 @@ def _receivers_need_our_alertmanager(settings: Settings) -> Iterator[str]:
         yield "alerting.receivers is set while prometheus.source is existing: its Alertmanager has routes of its own; remove the key"
 
 
-def _tail_sampling_knows_its_load(settings: Settings) -> Iterator[str]:
-    if settings.telemetry.tail_sampling is not None and not settings.load.spans_per_second:
-        stated = "not set" if settings.load.spans_per_second is None else "0"
-        yield f"load.spansPerSecond is {stated}: telemetry.tailSampling holds every span in memory and must know how many there are"
-
-
-def _tail_sampling_gets_what_it_is_to_choose_from(settings: Settings) -> Iterator[str]:
-    """An error that head sampling threw away is not there to be kept."""
-    chosen = settings.telemetry.tail_sampling
-    heads = {"istio": settings.istio.sampling_percentage, "opentelemetry": settings.opentelemetry.sampling_percentage}
-    least = min(heads, key=lambda key: heads[key])
-    if chosen is None or heads[least] == chosen.head_percentage:
-        return
-    said, head = f"{least}.samplingPercentage is {heads[least]:g}", chosen.head_percentage
-    if heads[least] > head:
-        yield f"telemetry.tailSampling.headPercentage is {head:g}: {said}, which is the least of what samplers let through; say the same"
-        return
-    yield (
-        f"{said}: telemetry.tailSampling chooses among what head sampling lets through, so of a hundred traces that fail {heads[least]:g} "
-        f"were kept; set it to {head:g}, or say that this is meant with telemetry.tailSampling.headPercentage {heads[least]:g}"
-    )
-
-
-def _metric_tags_that_are_read_stay(settings: Settings) -> Iterator[str]:
-    removed = settings.telemetry.removed_metric_tags
-    for index, tag in enumerate(removed):
-        if tag in READ_METRIC_TAGS:
-            yield f"telemetry.removedMetricTags.{index} is {tag}: dashboards, objectives and alerts read it; remove it from the list"
-        if tag in removed[:index]:
-            yield f"telemetry.removedMetricTags.{index} is {tag}: telemetry.removedMetricTags.{removed.index(tag)} is the same"
-
-
-def _proxies_are_told_by_our_mesh(settings: Settings) -> Iterator[str]:
-    chosen, ours = settings.telemetry, settings.istio.source == "install"
-    if not ours and chosen.access_log_fields != "lean":
-        yield (
-            f"telemetry.accessLogFields is {chosen.access_log_fields}: istio.source is existing, and the format of access logs stands in "
-            "its MeshConfig; remove the key"
-        )
-    if chosen.stats_eviction_seconds is not None and (not ours or settings.istio.mode == "ambient"):
-        why = (
-            "istio.mode is ambient, whose waypoints take no such annotation"
-            if ours
-            else "istio.source is existing, and its injector not ours"
-        )
-        yield f"telemetry.statsEvictionSeconds is {chosen.stats_eviction_seconds}: {why}; remove the key"
+def _strict_namespaces_are_of_others(settings: Settings) -> Iterator[str]:
+    for index, namespace in enumerate(settings.istio.strict_namespaces):
+        if namespace in settings.istio.strict_namespaces[:index]:
+            yield f"istio.strictNamespaces.{index} is {namespace}: it stands there twice"
+        if namespace == SAMPLE_NAMESPACE:
+            yield f"istio.strictNamespaces.{index} is {namespace}: that is the sample's, which is strict already; remove it"
 
 
 RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
@@ -221,6 +187,7 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _what_exists_is_not_sized_here,
     _go_needs_our_operator,
     _challenges_need_our_mesh,
+    _strict_namespaces_are_of_others,
     control_planes_differ,
     canaries_are_of_our_mesh,
     _objectives_differ,
@@ -231,8 +198,8 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _receivers_have_what_they_need,
     _mail_is_signed_in,
     _receivers_need_our_alertmanager,
-    _tail_sampling_knows_its_load,
-    _tail_sampling_gets_what_it_is_to_choose_from,
-    _metric_tags_that_are_read_stay,
-    _proxies_are_told_by_our_mesh,
+    tail_sampling_knows_its_load,
+    tail_sampling_gets_what_it_is_to_choose_from,
+    metric_tags_that_are_read_stay,
+    proxies_are_told_by_our_mesh,
 )

@@ -6,11 +6,15 @@ docs/telemetry.md has all of it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from components.settings_base import Model, Percentage, Replicas
+
+if TYPE_CHECKING:
+    from components.settings import Settings
 
 LONGEST_HOLD_SECONDS = 5
 """How long proxies and SDKs hold spans back before they send them. Source: envoy source/extensions/tracers/opentelemetry/
@@ -112,3 +116,54 @@ class TelemetrySettings(Model):
     stats_eviction_seconds: Annotated[int, Field(ge=300, le=86_400, multiple_of=5)] | None = None
     """After how long a proxy forgets a series that no request touched, in seconds; a multiple of 5, how often Envoy flushes. Default:
     never, so that pods that are long gone stay in the metrics of those that called them."""
+
+
+# rules between these and other settings
+
+
+def tail_sampling_knows_its_load(settings: Settings) -> Iterator[str]:
+    if settings.telemetry.tail_sampling is not None and not settings.load.spans_per_second:
+        stated = "not set" if settings.load.spans_per_second is None else "0"
+        yield f"load.spansPerSecond is {stated}: telemetry.tailSampling holds every span in memory and must know how many there are"
+
+
+def tail_sampling_gets_what_it_is_to_choose_from(settings: Settings) -> Iterator[str]:
+    """An error that head sampling threw away is not there to be kept."""
+    chosen = settings.telemetry.tail_sampling
+    heads = {"istio": settings.istio.sampling_percentage, "opentelemetry": settings.opentelemetry.sampling_percentage}
+    least = min(heads, key=lambda key: heads[key])
+    if chosen is None or heads[least] == chosen.head_percentage:
+        return
+    said, head = f"{least}.samplingPercentage is {heads[least]:g}", chosen.head_percentage
+    if heads[least] > head:
+        yield f"telemetry.tailSampling.headPercentage is {head:g}: {said}, which is the least of what samplers let through; say the same"
+        return
+    yield (
+        f"{said}: telemetry.tailSampling chooses among what head sampling lets through, so of a hundred traces that fail {heads[least]:g} "
+        f"were kept; set it to {head:g}, or say that this is meant with telemetry.tailSampling.headPercentage {heads[least]:g}"
+    )
+
+
+def metric_tags_that_are_read_stay(settings: Settings) -> Iterator[str]:
+    removed = settings.telemetry.removed_metric_tags
+    for index, tag in enumerate(removed):
+        if tag in READ_METRIC_TAGS:
+            yield f"telemetry.removedMetricTags.{index} is {tag}: dashboards, objectives and alerts read it; remove it from the list"
+        if tag in removed[:index]:
+            yield f"telemetry.removedMetricTags.{index} is {tag}: telemetry.removedMetricTags.{removed.index(tag)} is the same"
+
+
+def proxies_are_told_by_our_mesh(settings: Settings) -> Iterator[str]:
+    chosen, ours = settings.telemetry, settings.istio.source == "install"
+    if not ours and chosen.access_log_fields != "lean":
+        yield (
+            f"telemetry.accessLogFields is {chosen.access_log_fields}: istio.source is existing, and the format of access logs stands in "
+            "its MeshConfig; remove the key"
+        )
+    if chosen.stats_eviction_seconds is not None and (not ours or settings.istio.mode == "ambient"):
+        why = (
+            "istio.mode is ambient, whose waypoints take no such annotation"
+            if ours
+            else "istio.source is existing, and its injector not ours"
+        )
+        yield f"telemetry.statsEvictionSeconds is {chosen.stats_eviction_seconds}: {why}; remove the key"
