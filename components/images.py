@@ -23,9 +23,7 @@ BUILT_IN: dict[tuple[str, ...], str] = {
     ("autoInstrumentationImage", "dotnet"): f"{_OPERATOR}/autoinstrumentation-dotnet:1.16.0",
     ("autoInstrumentationImage", "apacheHttpd"): f"{_OPERATOR}/autoinstrumentation-apache-httpd:1.0.4",
     ("autoInstrumentationImage", "nginx"): f"{_OPERATOR}/autoinstrumentation-apache-httpd:1.0.4",
-    ("autoInstrumentationImage", "go"): (
-        "ghcr.io/open-telemetry/opentelemetry-go-instrumentation/autoinstrumentation-go:v0.24.0"  # the chart hands it on where Go is on
-    ),
+    ("autoInstrumentationImage", "go"): "ghcr.io/open-telemetry/opentelemetry-go-instrumentation/autoinstrumentation-go:v0.24.0",
 }
 """What the OpenTelemetry operator takes unless it is told otherwise, by the key of its chart's `manager` that tells it. Nothing that is
 rendered shows them. Source: opentelemetry-operator v0.158.0 versions.txt and internal/config/config.go."""
