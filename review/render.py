@@ -63,13 +63,20 @@ def stacks_of(root: Path) -> list[str]:
 class Checkout:
     """One state of the project, from which stacks are rendered."""
 
-    def __init__(self, root: Path, stacks: Sequence[str], folder: Path, renderer: Renderer) -> None:
+    def __init__(
+        self, root: Path, stacks: Sequence[str], folder: Path, renderer: Renderer, changes: Mapping[str, Any] | None = None
+    ) -> None:
+        """`changes` are configuration keys, without the project's prefix, that every stack has otherwise; None removes one."""
         self.root, self._folder, self._renderer = root, folder, renderer
         self.configs = {name: stack_files.read_config(root, name) for name in stacks}
         prefix = f"{stack_files.project_name(root)}:"
         self._own = {
             name: {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)} for name, config in self.configs.items()
         }
+        for own in self._own.values():
+            own.update(changes or {})
+            for key in [key for key, value in own.items() if value is None]:
+                del own[key]
         self.wanted = {name: Wanted(root, own.get("chartLock", "charts.yaml"), own.get("chartMirror")) for name, own in self._own.items()}
 
     def real(self, stack: str) -> dict[str, Path]:
