@@ -60,8 +60,8 @@ class Layer(ComponentResource):
             ReleaseArgs(
                 name=release.name,
                 namespace=release.namespace,
-                chart=self._charts.archive(release.chart),
-                version=self._charts[release.chart].version,
+                chart=self._charts.archive(release.entry),
+                version=self._charts[release.entry].version,
                 values=merge(values, images.values(release.chart, self._registry)),
                 atomic=True,
                 cleanup_on_fail=True,

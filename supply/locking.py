@@ -44,6 +44,8 @@ def lock(path: Path, chart: str | None = None, to: str | None = None) -> list[st
         raise SupplyError(f"TO is {to}: CHART must say which chart goes there")
     if chart is not None and chart not in entries:
         raise SupplyError(f"CHART is {chart}: {path} holds no such chart; it holds {', '.join(entries)}")
+    if to is not None and "@" in str(chart):
+        raise SupplyError(f"TO is {to}: the name of CHART {chart} says its version; give {to} an entry of its own")
     document, round_trip = opened(path)
     chosen = {name: entry for name, entry in entries.items() if chart in (None, name)}
     pinned: dict[str, Pinned] = {}

@@ -44,7 +44,9 @@ def fill(into: Path, lock: Path, names: Collection[str] | None = None, source: s
     They come from `source`, a folder or an address that holds them all, or from each chart's own address. SupplyError, a line for each
     chart that cannot be had or is not the locked one; what came before is kept for the next try.
     """
-    entries = {name: chart for name, chart in open_lock(str(lock.absolute())).entries.items() if names is None or name in names}
+    charts = open_lock(str(lock.absolute()))
+    wanted = charts.entries.values() if names is None else [charts[name] for name in names]
+    entries = {name: chart for name, chart in charts.entries.items() if chart in wanted}
     written: dict[str, dict[str, Any]] = {name: dict(entry) for name, entry in read_yaml(lock)["charts"].items() if name in entries}
     fetched, kept, refused = [], [], []
     with console.step(f"{len(entries)} charts into {into}") as step:

@@ -130,6 +130,14 @@ def test_a_wish_that_makes_no_sense_is_refused(lock: Path, arguments: tuple[str 
         locking.lock(lock, *arguments)
 
 
+def test_an_entry_whose_name_says_its_version_is_locked_there_and_nowhere_else(repository: Repository, lock: Path) -> None:
+    lock.write_text(lock.read_text().replace("  tempo: # the trace store", "  tempo@2.2.4:"))
+    digest = repository.publish("tempo", "2.2.4", "2.10.8")
+    assert locking.lock(lock, "tempo@2.2.4") == [f"tempo@2.2.4 2.2.4: sha256 {digest}"]
+    with pytest.raises(SupplyError, match=r"^TO is 2\.3\.0: the name of CHART tempo@2\.2\.4 says its version"):
+        locking.lock(lock, "tempo@2.2.4", "2.3.0")
+
+
 def test_a_lock_that_cannot_be_read_is_named(lock: Path) -> None:
     lock.write_text("charts: [")
     with pytest.raises(ConfigurationError):

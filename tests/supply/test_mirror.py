@@ -29,6 +29,16 @@ def test_every_archive_comes_with_a_lock_that_pins_what_came(repository: Reposit
     assert written["reason"] == "as it came into this mirror; no published digest was at hand"
 
 
+def test_of_several_versions_of_a_chart_those_asked_for_come(repository: Repository, lock: Path, tmp_path: Path) -> None:
+    for version in ("2.2.4", "2.3.0"):
+        repository.publish("tempo", version, "2.10.8")
+    second = lock.read_text().split("  # Not")[0].partition("charts:\n")[2].replace("2.2.4", "2.3.0").replace("tempo:", "tempo@2.3.0:")
+    lock.write_text(lock.read_text() + second)
+    assert mirroring.fill(tmp_path / "one", lock, ["tempo@2.2.4"]).fetched == ("tempo",)
+    assert mirroring.fill(tmp_path / "two", lock, ["tempo", "tempo@2.3.0"]).fetched == ("tempo", "tempo@2.3.0")
+    assert sorted(path.name for path in (tmp_path / "two").iterdir()) == ["charts.yaml", "tempo-2.2.4.tgz", "tempo-2.3.0.tgz"]
+
+
 def test_what_is_there_already_is_not_fetched_again(repository: Repository, lock: Path, tmp_path: Path) -> None:
     digest = repository.publish("tempo", "2.2.4", "2.10.8")
     lock.write_text(lock.read_text().replace("digest: null", f"digest: {digest}", 1))
