@@ -75,7 +75,7 @@ size: $(VENV)/.ready
 docs: $(VENV)/.ready
 	@$(PY) -m pages
 
-docs-check: docs-check
+docs-check: $(VENV)/.ready
 	@$(PY) -m pages --check
 
 VERIFY = GATEWAY_URL:gateway TEMPO_URL:tempo LOKI_URL:loki PROMETHEUS_URL:prometheus GRAFANA_URL:grafana CONTEXT:context HOST:host JUNIT:junit

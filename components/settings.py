@@ -81,6 +81,9 @@ class IstioSettings(Model):
     of them, each pod when it is next started."""
     sampling_percentage: Percentage = 100.0
     """Share of requests whose trace the mesh starts, in per cent. A trace that a caller already started follows the caller's decision."""
+    strict_namespaces: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = ()
+    """Namespaces of others, members of the mesh, whose proxies are to refuse what does not come under mutual TLS; the sample's own always
+    does. Callers outside of the mesh then reach them through the gateway alone."""
     gateway_replicas: Replicas | None = None
     """How many ingress gateways run. Default: what the preset says."""
     gateway_service: Literal["LoadBalancer", "ClusterIP"] = "LoadBalancer"
@@ -285,6 +288,14 @@ class LoadSettings(Model):
     """Time series that Prometheus holds at once."""
 
 
+class ClusterNetworkSettings(Model):
+    """Who may connect to the stack's own pods."""
+
+    policies: bool = True
+    """Whether each namespace of the stack is closed by NetworkPolicies to all but the connections that the signal graph has. They bind only
+    where the cluster's network plugin enforces them (in AKS: Cilium, Calico or Azure's own, chosen when the cluster is made)."""
+
+
 class SampleAppSettings(Model):
     """The demonstration application `rolldice`."""
 
@@ -323,4 +334,5 @@ class Settings(Model):
     slos: Annotated[tuple[SloSettings, ...], Field(strict=False)] = ()
     """What services in the mesh promise; each becomes recording rules, burn-rate alerts and a row of the objectives' dashboard."""
     alerting: AlertingSettings = AlertingSettings()
+    network: ClusterNetworkSettings = ClusterNetworkSettings()
     sample_app: SampleAppSettings = SampleAppSettings()
