@@ -112,14 +112,14 @@ def run(root: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int
 
 
 def test_a_chart_is_held_against_what_the_stack_sets_and_runs(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    defaults = {**FREE, "configReloader": {"image": "x"}}
+    defaults = {**FREE, "alloy": {"another": "x"}}
     archive(tmp_path, BEFORE, FREE, "alloy")
     archive(tmp_path, AFTER, defaults, "another", kubeVersion=">=1.30.0-0")
     code, said = run(root, capsys, "--archive", str(tmp_path))
     assert code == 1
     assert "missing: upgrades/alloy/1-2.yaml" in said
     assert "alloy 2.0.0: appVersion v2.0.0; for Kubernetes >=1.30.0-0" in said
-    assert "unknown to the new chart: configReloader." in said
+    assert "unknown to the new chart: alloy.configMap." in said
     assert "recreate DaemonSet alloy/alloy" in said
     assert "alloy:v1.11.1 alloy:v2.0.0" in said
     assert "not run" not in said
