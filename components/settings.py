@@ -284,6 +284,14 @@ class LoadSettings(Model):
     """Time series that Prometheus holds at once."""
 
 
+class ClusterNetworkSettings(Model):
+    """Who may connect to the stack's own pods."""
+
+    policies: bool = True
+    """Whether each namespace of the stack is closed by NetworkPolicies to all but the connections that the signal graph has. They bind only
+    where the cluster's network plugin enforces them (in AKS: Cilium, Calico or Azure's own, chosen when the cluster is made)."""
+
+
 class SampleAppSettings(Model):
     """The demonstration application `rolldice`."""
 
@@ -318,4 +326,5 @@ class Settings(Model):
     slos: Annotated[tuple[SloSettings, ...], Field(strict=False)] = ()
     """What services in the mesh promise; each becomes recording rules, burn-rate alerts and a row of the objectives' dashboard."""
     alerting: AlertingSettings = AlertingSettings()
+    network: ClusterNetworkSettings = ClusterNetworkSettings()
     sample_app: SampleAppSettings = SampleAppSettings()
