@@ -61,9 +61,11 @@ def rehearse(base: str, stack: str, directory: Path = DIRECTORY, root: Path = RO
         if stack not in stack_files.known_stacks(before):
             raise Refusal(f"stack {stack} is not there at {base}: there is nothing to upgrade")
         changes = _changes(before, root, stack)
-        for link, target in ((before / directory, root / directory), (before / CACHE, root / CACHE)):
-            target.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(target)
+        # both states keep everything in one folder, at the same place below their project: paths in the state are relative to that
+        (root / directory).mkdir(parents=True, exist_ok=True)
+        (before / directory).symlink_to(root / directory)
+        if (root / CACHE).is_dir():
+            (before / CACHE).symlink_to(root / CACHE)
         with console.step(f"stack {stack} as it was at {base}, by its own program"):
             _up(before, stack, directory, changes)
         with run_lock.held(root / directory):
