@@ -68,15 +68,15 @@ class Checkout:
     ) -> None:
         """`changes` are configuration keys, without the project's prefix, that every stack has otherwise; None removes one."""
         self.root, self._folder, self._renderer = root, folder, renderer
-        self.configs = {name: stack_files.read_config(root, name) for name in stacks}
         prefix = f"{stack_files.project_name(root)}:"
+        over = {f"{prefix}{key}": value for key, value in (changes or {}).items()}
+        self.configs = {
+            name: {key: value for key, value in (stack_files.read_config(root, name) | over).items() if value is not None}
+            for name in stacks
+        }
         self._own = {
             name: {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)} for name, config in self.configs.items()
         }
-        for own in self._own.values():
-            own.update(changes or {})
-            for key in [key for key, value in own.items() if value is None]:
-                del own[key]
         self.wanted = {name: Wanted(root, own.get("chartLock", "charts.yaml"), own.get("chartMirror")) for name, own in self._own.items()}
 
     def real(self, stack: str) -> dict[str, Path]:

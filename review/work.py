@@ -37,14 +37,19 @@ def render(
     return found
 
 
-def pairs(base: Path, head: Path, stacks: Sequence[str], *, bundles: bool = False) -> dict[str, Pair]:
-    """Renders stacks of two checkouts. A chart whose archive can be had for one of them alone has a stand-in in both."""
+def pairs(
+    base: Path, head: Path, stacks: Sequence[str], *, bundles: bool = False, changes: Mapping[str, Any] | None = None
+) -> dict[str, Pair]:
+    """Renders stacks of two checkouts, both with `changes` to their configuration, if there are any.
+
+    A chart whose archive can be had for one of them alone has a stand-in in both.
+    """
     with _workshop() as (folder, renderer):
         sides = []
         for name, root in (("base", base), ("head", head)):
             own = [stack for stack in stacks if stack in stacks_of(root)]
             (folder / name).mkdir()
-            sides.append(Checkout(root, own, folder / name, renderer))
+            sides.append(Checkout(root, own, folder / name, renderer, changes))
         had = [{stack: {} if bundles else side.real(stack) for stack in side.configs} for side in sides]
         chosen = [
             {s: {name: path for name, path in own[s].items() if name in other.get(s, own[s])} for s in own}
