@@ -9,7 +9,7 @@ from pulumi_kubernetes.core.v1 import NamespacePatch, ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs, ObjectMetaPatchArgs
 from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, RoleRefArgs, SubjectArgs
 
-from components import mesh_records, tail_sampling
+from components import images, mesh_records, tail_sampling
 from components.availability import ONE_AT_A_TIME, scattered
 from components.cert_manager import API_SERVER_BY_NAME
 from components.charts import values_file
@@ -101,7 +101,7 @@ def collector_replicas(settings: Settings) -> int:
 
 def collector_spec(settings: Settings, topology: Topology) -> dict[str, Any]:
     """Spec of the OpenTelemetryCollector (v1beta1) that everybody sends to."""
-    spec = _spec(topology, topology.collector, collector_replicas(settings), collector_config(topology))
+    spec = _spec(settings, topology, topology.collector, collector_replicas(settings), collector_config(topology))
     return spec | {
         "serviceAccount": topology.collector_account.name,
         "podAnnotations": dict(API_SERVER_BY_NAME),  # where it looks pods up
@@ -115,17 +115,17 @@ def tail_spec(settings: Settings, topology: Topology) -> dict[str, Any] | None:
     if chosen is None:
         return None
     config = tail_sampling.config(settings, topology, chosen, trace_store(topology))
-    spec = _spec(topology, topology.tail_collector, tail_sampling.tail_replicas(settings), config)
+    spec = _spec(settings, topology, topology.tail_collector, tail_sampling.tail_replicas(settings), config)
     return spec | {"resources": resources("tail-collector", settings.preset)}
 
 
-def _spec(topology: Topology, name: str, count: int, config: dict[str, Any]) -> dict[str, Any]:
+def _spec(settings: Settings, topology: Topology, name: str, count: int, config: dict[str, Any]) -> dict[str, Any]:
     """What both have in common."""
     # the operator's own labels: internal/manifests/manifestutils/labels.go, SelectorLabels
     labels = {"app.kubernetes.io/instance": f"{topology.telemetry_namespace}.{name}", "app.kubernetes.io/component": COMPONENT}
     spec: dict[str, Any] = {
         "mode": "deployment",
-        "image": COLLECTOR_IMAGE,
+        "image": images.at(COLLECTOR_IMAGE, settings.image_registry),
         "replicas": count,
         "observability": {"metrics": {"enableMetrics": True}},
         "config": config,
