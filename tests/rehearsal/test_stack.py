@@ -16,7 +16,7 @@ import yaml
 
 from components.charts import ROOT
 from rehearsal.control_plane import ControlPlane
-from tests.stacks import VARIANTS
+from tests.stacks import CLIENT_SECRET, VARIANTS
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
 
@@ -129,8 +129,9 @@ def test_one_changed_setting_updates_one_release(home: Home) -> None:
 @pytest.mark.parametrize("variant", [v for v in VARIANTS if v != "local"])
 def test_each_variant_replaces_the_one_before_and_is_then_stable(home: Home, variant: str) -> None:
     change = changes(VARIANTS[variant])
-    home.done("up", *change)
+    printed = home.done("up", *change)
     assert "no change" in last_line(home.done("up", *change), "up")
+    assert CLIENT_SECRET not in home.state() + printed
 
 
 def test_destroy_leaves_nothing_but_definitions(home: Home) -> None:
