@@ -79,7 +79,7 @@ class GrafanaSettings(Model):
     """The place to look."""
 
     admin_user: Annotated[str, Field(min_length=1, max_length=64)] = "admin"
-    """Who gets in by password, also while Entra ID does not answer."""
+    """Name of the administrator whose password is `grafanaAdminPassword`; that way in stays open beside Entra ID."""
     replicas: Replicas = 1
     """Only one is right: see the rule below."""
     volume_gi: VolumeGi | None = None
