@@ -25,8 +25,11 @@ class EntraGroups(Model):
     """Which groups of the tenant have which role, by their object ids."""
 
     admin: Groups = ()
+    """Who may change everything in Grafana's organisation; nobody becomes an administrator of the server."""
     editor: Groups = ()
+    """Who may make and change dashboards."""
     viewer: Groups = ()
+    """Who may look."""
 
     def by_role(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Grafana's name of each role, with its groups."""
@@ -69,6 +72,7 @@ class CommunityDashboard(Model):
     revision: Annotated[int, Field(ge=1, le=100_000)]
     """Exactly this revision, so that nobody changes the dashboard but you."""
     folder: FolderTitle = "Community"
+    """Title of the folder that it is shown in."""
     datasource: Literal["prometheus", "tempo", "loki"] = "prometheus"
     """Which datasource of the stack takes the place of the one that it asks for on import."""
     input: InputName | None = None
@@ -85,10 +89,11 @@ class GrafanaSettings(Model):
     volume_gi: VolumeGi | None = None
     """Volume for Grafana's own database. Default: none, as datasources and dashboards are code; dashboards made by hand need it."""
     exposure: ExposureSettings | None = None
-    """Default: none, and people reach it through kubectl (`make open`)."""
+    """Its public address. Default: none, and people reach it through kubectl (`make open`)."""
     entra_id: EntraIdSettings | None = None
-    """Default: none, and the administrator's password is the one way in."""
+    """Sign-in for people of a tenant. Default: none, and the administrator's password is the one way in."""
     community_dashboards: Annotated[tuple[CommunityDashboard, ...], Field(strict=False, max_length=20)] = ()
+    """Dashboards of grafana.com beside ours. Grafana's pod needs the way out to grafana.com for them."""
 
     @model_validator(mode="after")
     def _no_database_means_one(self) -> GrafanaSettings:
