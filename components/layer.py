@@ -94,8 +94,13 @@ class Layer(ComponentResource):
         namespace: str | None,
         spec: Mapping[str, Any],
         depends_on: Sequence[Resource],
+        *,
+        logical: str | None = None,
         **more: Any,
     ) -> CustomResource:
-        """A custom resource; `depends_on` holds the release that brings its CRD and serves its webhook."""
+        """A custom resource; `depends_on` holds the release that brings its CRD and serves its webhook, `logical` its name in Pulumi where
+        several of a layer share one."""
         metadata = ObjectMetaArgs(name=name, namespace=namespace, **more)
-        return CustomResource(name, api_version=api_version, kind=kind, metadata=metadata, spec=dict(spec), opts=self._child(*depends_on))
+        return CustomResource(
+            logical or name, api_version=api_version, kind=kind, metadata=metadata, spec=dict(spec), opts=self._child(*depends_on)
+        )

@@ -81,6 +81,9 @@ class IstioSettings(Model):
     of them, each pod when it is next started."""
     sampling_percentage: Percentage = 100.0
     """Share of requests whose trace the mesh starts, in per cent. A trace that a caller already started follows the caller's decision."""
+    strict_namespaces: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = ()
+    """Namespaces of others, members of the mesh, whose proxies are to refuse what does not come under mutual TLS; the sample's own always
+    does. Callers outside of the mesh then reach them through the gateway alone."""
     gateway_replicas: Replicas | None = None
     """How many ingress gateways run. Default: what the preset says."""
     gateway_service: Literal["LoadBalancer", "ClusterIP"] = "LoadBalancer"

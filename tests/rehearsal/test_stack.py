@@ -15,7 +15,9 @@ import pytest
 import yaml
 
 from components.charts import ROOT
+from rehearsal import probe
 from rehearsal.control_plane import ControlPlane
+from review import rehearsed
 from tests.stacks import CLIENT_SECRET, VARIANTS
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
@@ -192,3 +194,15 @@ def test_a_stack_goes_to_the_cluster_that_kubectl_uses(home: Home, tmp_path: Pat
     assert not (other.directory / "control-plane").exists()
     other.done("destroy", "--cluster", "current")
     assert not home.names("/api/v1/namespaces") & OURS
+
+
+def test_the_last_landed_state_becomes_the_present_one_without_a_surprise(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program of that commit brings the stack up; what this one then makes anew or removes, `make diff` had announced."""
+    monkeypatch.setenv(probe.OFFLINE, "1")
+    result = rehearsed.rehearse(rehearsed.baseline(), "local", home.directory.relative_to(ROOT))
+    assert result.outcome.succeeded, result.outcome.errors
+    assert sum(result.outcome.changes.values()) > 50
+    assert result.outcome.changes.get("same", 0) > 20
+    assert [str(happening) for happening in result.surprises] == []
+    assert "no change" in last_line(home.done("up"), "up")
+    home.done("destroy")
