@@ -14,6 +14,8 @@
 #   make docs      write the generated pages: configuration, layers, charts, signals, sizes; `make docs-check` says which differ
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
+#   make upgrade   the steps to CHART=<chart> TO=<version>, and what it makes of today's values and objects  (ARCHIVE=file or folder  STACK=all)
+#   make rehearse-upgrade  STACK as it was at BASE (default: the last landed) brought up, then as it is, on one rehearsal cluster
 #   make test      all tests                                  make check     ruff, pyright, docs-check
 #   make sample-image  the sample application as an image, loaded into kind
 #   make bench-review  time and memory of render and diff      (ROUNDS=3  JSON=file.json  BASE=<git ref>)
@@ -36,7 +38,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade rehearse-upgrade open verify signals test check bench bench-signals bench-review sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -92,6 +94,12 @@ render: $(VENV)/.ready
 
 diff: $(VENV)/.ready
 	@$(PY) -m review diff --stack $(STACK) --base '$(BASE)' $(if $(MARKDOWN),--markdown $(MARKDOWN)) $(if $(JSON),--json $(JSON))$(if $(BUNDLES), --bundles)
+
+upgrade: $(VENV)/.ready
+	@$(PY) -m review upgrade --chart '$(CHART)' --to '$(TO)' --stack $(if $(filter command line,$(origin STACK)),$(STACK),all) $(if $(ARCHIVE),--archive '$(ARCHIVE)')
+
+rehearse-upgrade: $(VENV)/.ready
+	@$(PY) -m review rehearse-upgrade --stack $(STACK) $(if $(BASE),--base '$(BASE)')
 
 test: $(VENV)/.ready
 	@$(RUN) tools

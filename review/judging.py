@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from review import guards
 from review.classes import ORDER, Class, Judged, of_field, of_object
 from review.compare import ABSENT, Difference, configuration_moved, differences
 from review.render import Rendering
@@ -12,8 +13,8 @@ from review.work import Pair
 from review.writing import stand_ins
 
 FIELDS_SHOWN = 12
-"""Of one object; of a CRD fewer, as nobody reads their schemas."""
-CRD_FIELDS_SHOWN = 3
+"""Of one object; of a CRD or a dashboard fewer, as nobody reads them this way."""
+FEW_FIELDS_SHOWN = 3
 
 
 class Row(NamedTuple):
@@ -73,6 +74,9 @@ def review(stack: str, pair: Pair) -> Review:
     notes += _stand_ins(base, head)
     notes += [f"was there before: {line}" for line in (head.leaks if head else ()) if base and line in base.leaks]
     refusals = tuple(line for line in (head.leaks if head else ()) if base is None or line not in base.leaks)
+    if head is not None:
+        refusals += tuple(guards.broken(base, head))
+        notes += guards.standing(base, head)
     judged = [(d, of_object(d)) for d in differences(base, head)]
     shown = [(d, one) for d, one in judged if d.action != "change" or d.fields or one.kind != "safe"]
     shown.sort(key=lambda item: ORDER.index(item[1].kind))
@@ -100,7 +104,7 @@ def _rows(d: Difference, whole: Judged) -> list[Row]:
     judged = [(f, of_field(d, f)) for f in d.fields]
     judged.sort(key=lambda item: ORDER.index(item[1].kind))
     rows = [Row(one.kind, name, d.layer, f.where, f.before, f.after, one.why) for f, one in judged]
-    most = CRD_FIELDS_SHOWN if whole.kind == "CRD" else FIELDS_SHOWN
+    most = FEW_FIELDS_SHOWN if whole.kind == "CRD" or _is_dashboard(d) else FIELDS_SHOWN
     if len(rows) > most:
         rest = rows[most:]
         rows = [*rows[:most], Row(rest[0].kind, name, d.layer, f"and {len(rest)} more", "", "", "")]
@@ -109,6 +113,10 @@ def _rows(d: Difference, whole: Judged) -> list[Row]:
     elif not rows or whole.kind not in [row.kind for row in rows]:
         rows.append(Row(whole.kind, name, d.layer, "labels of its chart", "", "", whole.why))
     return rows
+
+
+def _is_dashboard(d: Difference) -> bool:
+    return "grafana_dashboard" in ((d.after.get("metadata") or {}).get("labels") or {})
 
 
 def _charts(base: Rendering | None, head: Rendering | None) -> tuple[tuple[str, str, str], ...]:

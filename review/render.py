@@ -63,10 +63,13 @@ def stacks_of(root: Path) -> list[str]:
 class Checkout:
     """One state of the project, from which stacks are rendered."""
 
-    def __init__(self, root: Path, stacks: Sequence[str], folder: Path, renderer: Renderer) -> None:
+    def __init__(
+        self, root: Path, stacks: Sequence[str], folder: Path, renderer: Renderer, changes: Mapping[str, Any] | None = None
+    ) -> None:
         self.root, self._folder, self._renderer = root, folder, renderer
-        self.configs = {name: stack_files.read_config(root, name) for name in stacks}
         prefix = f"{stack_files.project_name(root)}:"
+        over = {f"{prefix}{key}": value for key, value in (changes or {}).items()}
+        self.configs = {name: stack_files.read_config(root, name) | over for name in stacks}
         self._own = {
             name: {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)} for name, config in self.configs.items()
         }
@@ -133,7 +136,7 @@ class Checkout:
                 objects.append(_own_object(resource, inputs, layer))
                 continue
             file = Path(inputs["chart"]).name
-            chart = next(name for name, entry in entries.items() if file == f"{name}-{entry['version']}.tgz")
+            chart = next(name for name, entry in entries.items() if file == f"{name.partition('@')[0]}-{entry['version']}.tgz")
             used[chart] = ChartUse(str(entries[chart]["version"]), _KEYS[bool(entries[chart]["standIn"])])
             install = Install(inputs["name"], inputs["namespace"], mirror / file, inputs.get("values") or {})
             objects += self._release(install, chart, used[chart], layer)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rehearsal import console
 from rehearsal.errors import RehearsalError
@@ -35,14 +35,19 @@ def render(stacks: Sequence[str], root: Path = ROOT, *, bundles: bool = False) -
     return found
 
 
-def pairs(base: Path, head: Path, stacks: Sequence[str], *, bundles: bool = False) -> dict[str, Pair]:
-    """Renders stacks of two checkouts. A chart whose archive can be had for one of them alone has a stand-in in both."""
+def pairs(
+    base: Path, head: Path, stacks: Sequence[str], *, bundles: bool = False, changes: Mapping[str, Any] | None = None
+) -> dict[str, Pair]:
+    """Renders stacks of two checkouts, both with `changes` to their configuration, if there are any.
+
+    A chart whose archive can be had for one of them alone has a stand-in in both.
+    """
     with _workshop() as (folder, renderer):
         sides = []
         for name, root in (("base", base), ("head", head)):
             own = [stack for stack in stacks if stack in stacks_of(root)]
             (folder / name).mkdir()
-            sides.append(Checkout(root, own, folder / name, renderer))
+            sides.append(Checkout(root, own, folder / name, renderer, changes))
         had = [{stack: {} if bundles else side.real(stack) for stack in side.configs} for side in sides]
         chosen = [
             {s: {name: path for name, path in own[s].items() if name in other.get(s, own[s])} for s in own}
