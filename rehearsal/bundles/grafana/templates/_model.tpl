@@ -72,7 +72,7 @@ workloads:
     podAnnotations: {{ merge (dict "checksum/config" (printf "%s%s%s%s" (include "ini" .) (toJson $v.datasources) (toJson $v.dashboardProviders) (include "download" .) | sha256sum)) ($v.podAnnotations | default dict) | toJson }}
     containers:
       grafana:
-        image: docker.io/grafana/grafana:{{ .Chart.AppVersion }}
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/grafana/grafana:{{ .Chart.AppVersion }}
         resources: {{ toJson $v.resources }}
         ports: {grafana: 3000}
         env:
@@ -92,7 +92,7 @@ workloads:
       {{- with $v.sidecar.dashboards }}
       grafana-sc-dashboard:
         when: {{ .enabled }}
-        image: quay.io/kiwigrid/k8s-sidecar:2.10.1
+        image: {{ $v.global.imageRegistry | default "quay.io" }}/kiwigrid/k8s-sidecar:2.10.1
         resources: {{ toJson $v.sidecar.resources }}
         env:
         - {name: LABEL, value: {{ quote .label }}}
@@ -104,7 +104,7 @@ workloads:
     pod:
       initContainers:
       - name: download-dashboards
-        image: docker.io/curlimages/curl:8.21.0
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/curlimages/curl:8.21.0
         command: [/bin/sh]
         args: [-c, mkdir -p /var/lib/grafana/dashboards/default && /bin/sh -x /etc/grafana/download_dashboards.sh]
         resources: {{ toJson $v.downloadDashboards.resources }}
