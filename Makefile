@@ -15,6 +15,7 @@
 #   make docs      write the generated pages: configuration, layers, charts, signals, sizes; `make docs-check` says which differ
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
+#   make upgrade   the steps to CHART=<chart> TO=<version>, and what it makes of today's values and objects  (ARCHIVE=file or folder  STACK=all)
 #   make test      all tests                                  make check     ruff, pyright, docs-check, workflows
 #   make workflows what actionlint and zizmor say of .github/workflows
 #   make comment   the review in MARKDOWN=file.md on a pull request, or printed: PULL_REQUEST=number ARTIFACT=url, GITHUB_TOKEN
@@ -41,7 +42,8 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up preview refresh destroy down status tools login preflight size graph docs docs-check render diff comment drift connect workflows open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: setup comment drift connect workflows
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -111,6 +113,9 @@ connect: $(VENV)/.ready
 
 workflows: $(VENV)/.ready
 	@$(PY) -m operations.workflows
+
+upgrade: $(VENV)/.ready
+	@$(PY) -m review upgrade --chart '$(CHART)' --to '$(TO)' --stack $(if $(filter command line,$(origin STACK)),$(STACK),all) $(if $(ARCHIVE),--archive '$(ARCHIVE)')
 
 test: $(VENV)/.ready
 	@$(RUN) tools

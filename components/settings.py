@@ -27,6 +27,7 @@ from components.settings_base import (
     Source,
     VolumeGi,
 )
+from components.settings_canary import CanarySettings
 from components.settings_existing import ExistingCertManager, ExistingIstio, ExistingPrometheus
 
 __all__ = ["Model", "Preset", "Settings"]
@@ -69,9 +70,19 @@ class IstioSettings(Model):
     mode: Literal["sidecar", "ambient"] = "sidecar"
     """`sidecar`: a proxy in every pod. `ambient`: a node proxy, and one waypoint per enrolled namespace for request telemetry."""
     revision: DnsLabel | None = None
-    """Name of this control plane when several run side by side (canary upgrades). Namespaces are then labelled istio.io/rev."""
+    """Name of the control plane that the data plane follows. Namespaces are then labelled istio.io/rev."""
+    chart_version: ChartVersion | None = None
+    """Its version. Default: what the lock pins as istiod; another one stands in the lock as `istiod@<version>`."""
+    canary: CanarySettings | None = None
+    """A second control plane beside it, for as long as an upgrade takes; to promote it, swap the two (docs/upgrade.md)."""
+    tag: DnsLabel | None = None
+    """Name under which namespaces follow whatever `revision` is: they are labelled istio.io/rev with it once, and a promotion moves all
+    of them, each pod when it is next started."""
     sampling_percentage: Percentage = 100.0
     """Share of requests whose trace the mesh starts, in per cent. A trace that a caller already started follows the caller's decision."""
+    strict_namespaces: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = ()
+    """Namespaces of others, members of the mesh, whose proxies are to refuse what does not come under mutual TLS; the sample's own always
+    does. Callers outside of the mesh then reach them through the gateway alone."""
     gateway_replicas: Replicas | None = None
     """How many ingress gateways run. Default: what the preset says."""
     gateway_service: Literal["LoadBalancer", "ClusterIP"] = "LoadBalancer"
@@ -276,6 +287,14 @@ class LoadSettings(Model):
     """Time series that Prometheus holds at once."""
 
 
+class ClusterNetworkSettings(Model):
+    """Who may connect to the stack's own pods."""
+
+    policies: bool = True
+    """Whether each namespace of the stack is closed by NetworkPolicies to all but the connections that the signal graph has. They bind only
+    where the cluster's network plugin enforces them (in AKS: Cilium, Calico or Azure's own, chosen when the cluster is made)."""
+
+
 class SampleAppSettings(Model):
     """The demonstration application `rolldice`."""
 
@@ -310,4 +329,5 @@ class Settings(Model):
     slos: Annotated[tuple[SloSettings, ...], Field(strict=False)] = ()
     """What services in the mesh promise; each becomes recording rules, burn-rate alerts and a row of the objectives' dashboard."""
     alerting: AlertingSettings = AlertingSettings()
+    network: ClusterNetworkSettings = ClusterNetworkSettings()
     sample_app: SampleAppSettings = SampleAppSettings()

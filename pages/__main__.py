@@ -17,7 +17,7 @@ from components.preflight.__main__ import PROJECT, stack_settings
 from components.signals import drawing
 from components.signals import page as signal_page
 from components.topology import plan
-from pages import charts, configuration, layers
+from pages import charts, configuration, connections, layers
 from rehearsal.errors import RehearsalError
 from sizing.data import environments, prices
 from sizing.page import page as size_page
@@ -34,10 +34,15 @@ def _signals() -> signals.Graph:
     return signals.graph(settings, plan(settings, PROJECT, layers.STACK))
 
 
+def _connections() -> str:
+    return connections.page(stack_settings(ROOT, layers.STACK), _signals(), layers.STACK)
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "architecture.md": lambda: layers.drawn((ROOT / "docs" / "architecture.md").read_text()),
     "charts.md": charts.page,
     "configuration.md": configuration.page,
+    "connections.md": _connections,
     "layers.md": layers.page,
     "signals.md": lambda: signal_page.page(_signals(), layers.STACK, "signals.svg"),
     "signals.svg": lambda: drawing.draw(_signals(), f"signals of stack {layers.STACK}"),
