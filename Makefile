@@ -13,9 +13,13 @@
 #   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: configuration, layers, charts, signals, sizes; `make docs-check` says which differ
+#   make lock      the chart lock's versions to digests, or CHART=loki at another version: TO=18.12.0
+#   make mirror    a folder with every chart and the list of every image, for a site without the internet: DIR=folder
+#                  STACK= (default: all)  FROM=folder or address that holds the archives  LOCK=file
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
 #   make upgrade   the steps to CHART=<chart> TO=<version>, and what it makes of today's values and objects  (ARCHIVE=file or folder  STACK=all)
+#   make rehearse-upgrade  STACK as it was at BASE (default: the last landed) brought up, then as it is, on one rehearsal cluster
 #   make test      all tests                                  make check     ruff, pyright, docs-check, workflows
 #   make workflows what actionlint and zizmor say of .github/workflows
 #   make comment   the review in MARKDOWN=file.md on a pull request, or printed: PULL_REQUEST=number ARTIFACT=url, GITHUB_TOKEN
@@ -42,7 +46,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade rehearse-upgrade lock mirror open verify signals test check bench bench-signals bench-review sample-image clean
 .PHONY: setup comment drift connect workflows
 
 help:
@@ -80,7 +84,7 @@ size: $(VENV)/.ready
 docs: $(VENV)/.ready
 	@$(PY) -m pages
 
-docs-check: docs-check workflows
+docs-check: $(VENV)/.ready
 	@$(PY) -m pages --check
 
 VERIFY = GATEWAY_URL:gateway TEMPO_URL:tempo LOKI_URL:loki PROMETHEUS_URL:prometheus GRAFANA_URL:grafana CONTEXT:context HOST:host JUNIT:junit
@@ -99,6 +103,14 @@ graph: $(VENV)/.ready
 render: $(VENV)/.ready
 	@$(PY) -m review render --stack $(STACK)$(if $(BUNDLES), --bundles)
 
+lock: $(VENV)/.ready
+	@$(PY) -m supply lock $(if $(CHART),--chart '$(CHART)') $(if $(TO),--to '$(TO)') $(if $(LOCK),--file '$(LOCK)')
+
+# without STACK all stacks
+mirror: $(VENV)/.ready
+	@$(PY) -m supply mirror --into '$(or $(DIR),$(error DIR is missing: name the folder to fill, such as DIR=mirror))' \
+		$(if $(and $(filter-out file,$(origin STACK)),$(STACK)),--stack $(STACK)) $(if $(FROM),--source '$(FROM)') $(if $(LOCK),--file '$(LOCK)')
+
 diff: $(VENV)/.ready
 	@$(PY) -m review diff --stack $(STACK) --base '$(BASE)' $(if $(MARKDOWN),--markdown $(MARKDOWN)) $(if $(JSON),--json $(JSON))$(if $(BUNDLES), --bundles)
 
@@ -116,6 +128,9 @@ workflows: $(VENV)/.ready
 
 upgrade: $(VENV)/.ready
 	@$(PY) -m review upgrade --chart '$(CHART)' --to '$(TO)' --stack $(if $(filter command line,$(origin STACK)),$(STACK),all) $(if $(ARCHIVE),--archive '$(ARCHIVE)')
+
+rehearse-upgrade: $(VENV)/.ready
+	@$(PY) -m review rehearse-upgrade --stack $(STACK) $(if $(BASE),--base '$(BASE)')
 
 test: $(VENV)/.ready
 	@$(RUN) tools
