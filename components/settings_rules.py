@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from components import settings_rules_grafana
 from components.settings_alerting import RECEIVER_KEYS
 from components.settings_canary import canaries_are_of_our_mesh, control_planes_differ
 from components.settings_telemetry import (
@@ -202,4 +203,5 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     tail_sampling_gets_what_it_is_to_choose_from,
     metric_tags_that_are_read_stay,
     proxies_are_told_by_our_mesh,
+    *settings_rules_grafana.RULES,
 )

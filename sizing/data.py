@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from components.capacity import Mesh, k
 from components.charts import ROOT
-from components.config import SECRET_KEYS, parse
+from components.config import needed_secrets, parse
 from components.errors import ConfigurationError
 from components.merge import DuplicateKey, read_yaml
 from components.settings import LoadSettings, Model, Preset, Settings
@@ -182,7 +182,7 @@ def _environment(name: str, document: Any, folder: Path) -> Environment:
     own.setdefault("load", entry.load.model_dump(by_alias=True))
     try:
         # a preset that is too small for the load is what this is to find out
-        settings = parse({**own, **dict.fromkeys(SECRET_KEYS, "not needed here")}, carried=False)
+        settings = parse({**own, **dict.fromkeys(needed_secrets(own), "not needed here")}, carried=False)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path.name}: {line}" for line in error.lines) from None
     return Environment(entry.why, entry.nodes, entry.cluster_tier, settings, entry.survives)
