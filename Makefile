@@ -12,6 +12,9 @@
 #   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: configuration, layers, charts, signals, sizes; `make docs-check` says which differ
+#   make lock      the chart lock's versions to digests, or CHART=loki at another version: TO=18.12.0
+#   make mirror    a folder with every chart and the list of every image, for a site without the internet: DIR=folder
+#                  STACK= (default: all)  FROM=folder or address that holds the archives  LOCK=file
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
 #   make upgrade   the steps to CHART=<chart> TO=<version>, and what it makes of today's values and objects  (ARCHIVE=file or folder  STACK=all)
@@ -38,7 +41,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade rehearse-upgrade open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade rehearse-upgrade lock mirror open verify signals test check bench bench-signals bench-review sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -73,7 +76,7 @@ size: $(VENV)/.ready
 docs: $(VENV)/.ready
 	@$(PY) -m pages
 
-docs-check: docs-check
+docs-check: $(VENV)/.ready
 	@$(PY) -m pages --check
 
 VERIFY = GATEWAY_URL:gateway TEMPO_URL:tempo LOKI_URL:loki PROMETHEUS_URL:prometheus GRAFANA_URL:grafana CONTEXT:context HOST:host JUNIT:junit
@@ -91,6 +94,14 @@ graph: $(VENV)/.ready
 
 render: $(VENV)/.ready
 	@$(PY) -m review render --stack $(STACK)$(if $(BUNDLES), --bundles)
+
+lock: $(VENV)/.ready
+	@$(PY) -m supply lock $(if $(CHART),--chart '$(CHART)') $(if $(TO),--to '$(TO)') $(if $(LOCK),--file '$(LOCK)')
+
+# without STACK all stacks
+mirror: $(VENV)/.ready
+	@$(PY) -m supply mirror --into '$(or $(DIR),$(error DIR is missing: name the folder to fill, such as DIR=mirror))' \
+		$(if $(and $(filter-out file,$(origin STACK)),$(STACK)),--stack $(STACK)) $(if $(FROM),--source '$(FROM)') $(if $(LOCK),--file '$(LOCK)')
 
 diff: $(VENV)/.ready
 	@$(PY) -m review diff --stack $(STACK) --base '$(BASE)' $(if $(MARKDOWN),--markdown $(MARKDOWN)) $(if $(JSON),--json $(JSON))$(if $(BUNDLES), --bundles)

@@ -17,6 +17,7 @@ from components.settings_base import (
     Email,
     HttpsUrl,
     ImageReference,
+    ImageRegistry,
     Mirror,
     Model,
     Percentage,
@@ -317,6 +318,10 @@ class Settings(Model):
     from an OCI registry). Default: each chart's own repository."""
     chart_lock: str = "charts.yaml"
     """Path of the lock: exact version and sha256 of every chart. A mirror with archives of its own brings a lock of its own."""
+    image_registry: ImageRegistry | None = None
+    """Registry from which every image comes, such as `registry.example.com/mirror`; it holds each under the path that it has everywhere:
+    docker.io/grafana/loki is registry.example.com/mirror/grafana/loki. `make mirror` lists them. Default: each image's own registry.
+    `sampleApp.image` is taken as it is written."""
     cert_manager: CertManagerSettings = CertManagerSettings()
     istio: IstioSettings = IstioSettings()
     prometheus: PrometheusSettings = PrometheusSettings()

@@ -23,10 +23,12 @@ class Pair(NamedTuple):
     head: Rendering | None
 
 
-def render(stacks: Sequence[str], root: Path = ROOT, *, bundles: bool = False) -> dict[str, Rendering]:
-    """Renders stacks of one checkout; `bundles` takes no real archive. Refusal where one cannot be rendered."""
+def render(
+    stacks: Sequence[str], root: Path = ROOT, *, bundles: bool = False, changes: Mapping[str, Any] | None = None
+) -> dict[str, Rendering]:
+    """Renders stacks of one checkout; `bundles` takes no real archive, `changes` as in Checkout. Refusal where one cannot be rendered."""
     with _workshop() as (folder, renderer):
-        checkout = Checkout(root, stacks, folder, renderer)
+        checkout = Checkout(root, stacks, folder, renderer, changes)
         with console.step(f"render {', '.join(stacks)}", quiet_for=1.0):
             found = checkout.render({stack: {} if bundles else checkout.real(stack) for stack in stacks})
     refused = [line for rendering in found.values() for line in rendering.errors]
