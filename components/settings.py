@@ -30,6 +30,7 @@ from components.settings_base import (
 )
 from components.settings_canary import CanarySettings
 from components.settings_existing import ExistingCertManager, ExistingIstio, ExistingPrometheus
+from components.settings_grafana import GrafanaSettings
 
 __all__ = ["Model", "Preset", "Settings"]
 
@@ -251,26 +252,6 @@ class AlloySettings(Model):
 
     excluded_namespaces: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = ()
     """Namespaces whose pods are not read at all."""
-
-
-class GrafanaSettings(Model):
-    """The place to look."""
-
-    admin_user: Annotated[str, Field(min_length=1, max_length=64)] = "admin"
-    """Name of the administrator whose password is `grafanaAdminPassword`."""
-    replicas: Replicas = 1
-    """Only one is right: see the rule below."""
-    volume_gi: VolumeGi | None = None
-    """Volume for Grafana's own database. Default: none, as datasources and dashboards are code; dashboards made by hand need it."""
-
-    @model_validator(mode="after")
-    def _no_database_means_one(self) -> GrafanaSettings:
-        if self.replicas > 1:
-            raise ValueError(
-                f"grafana.replicas is {self.replicas}: each would keep users and dashboards in a database file of its own, and this stack "
-                "brings no shared database; only 1 shows everyone the same"
-            )
-        return self
 
 
 class LoadSettings(Model):
