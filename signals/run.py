@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import http.client
 import json
 import os
@@ -15,8 +16,9 @@ from typing import Any
 import yaml
 
 from components import azurite as azurite_layer
-from components import istio, opentelemetry, sample_app
+from components import istio, opentelemetry, sample_app, tail_sampling
 from components.charts import ROOT
+from components.topology import Service
 from rehearsal import console, processes, tools
 from rehearsal.azurite import ACCOUNT, KEY, Azurite
 from rehearsal.errors import RehearsalError
@@ -29,9 +31,11 @@ HEALTH = 13133
 OWN_METRICS = 8888
 """Port of the collector's own metrics, which the operator adds to its configuration."""
 NO_MESH_METRICS = "an Envoy as published lacks the filter of Istio's that makes them"
+QUICK_DECISION = "1s"
+"""After how long a trace is decided on where signals are not held back either."""
 FLUSHES = ("OTEL_METRIC_EXPORT_INTERVAL", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY")
 """How long an SDK holds metrics, spans and log records back, in milliseconds."""
-STOPPING = ("gateway", "sidecar", "application", "collector", "prometheus")
+STOPPING = ("gateway", "sidecar", "application", "collector", "tail", "prometheus")
 """What sends before what receives, so that nobody's last words wait for an answer."""
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -46,7 +50,8 @@ class Signals:
         self.notes: list[str] = []
         self.sink: sink.Sink | None = None
         self._rendered = Rendered(stack, folder / "mirror")
-        self._ports: dict[int, int] = {}
+        self._ports: dict[str, dict[int, int]] = {}
+        """Collector to its ports in the cluster, and here."""
         [self._application_port] = self.ports.take(1)
         self._admin = dict[str, int](zip(("gateway", "sidecar"), self.ports.take(2), strict=True))
         self._running: dict[str, tuple[Process, list[int]]] = {}
@@ -56,6 +61,8 @@ class Signals:
     def start(self, *, flush_every_ms: int | None = None) -> None:
         """Starts all but what `stores` started; returns when each answers. Raises RehearsalError."""
         self.start_prometheus()
+        if self.stack.topology.tail_otlp is not None:
+            self.start_tail(quickly if flush_every_ms is not None else lambda config: config)
         self.start_collector()
         self._start_application(flush_every_ms)
         mesh = istio.mesh_config(self.stack.settings, self.stack.topology)
@@ -78,20 +85,30 @@ class Signals:
     def start_collector(self, change: Change = lambda config: config) -> None:
         """The collector, with its configuration changed first (addresses are those of the cluster); one that runs is stopped."""
         topology = self.stack.topology
-        config = change(opentelemetry.collector_spec(self.stack.settings, topology)["config"])
+        spec = opentelemetry.collector_spec(self.stack.settings, topology)
+        self._start_tier("collector", change(spec["config"]), topology.otlp_grpc, topology.otlp_http)
+
+    def start_tail(self, change: Change = lambda config: config) -> None:
+        """The collector of tail sampling, likewise."""
+        topology = self.stack.topology
+        spec = opentelemetry.tail_spec(self.stack.settings, topology)
+        assert spec is not None and topology.tail_otlp is not None
+        self._start_tier("tail", change(spec["config"]), topology.tail_otlp)
+
+    def _start_tier(self, name: str, config: dict[str, Any], *doors: Service) -> None:
         config, said = machine.without_what_cannot_run(config)
         self.notes += [line for line in said if line not in self.notes]
         config = {**config, "service": {"telemetry": _own_metrics(), **config["service"]}}
-        known = {topology.otlp_grpc.port: self.table.port(topology.otlp_grpc), topology.otlp_http.port: self.table.port(topology.otlp_http)}
-        others = sorted({*machine.listeners(config), OWN_METRICS} - {*known, *self._ports})
-        self._ports |= known | dict(zip(others, self.ports.take(len(others)), strict=True))
-        config = self.table.here(machine.listening(config, self._ports))
+        ports = self._ports.setdefault(name, {door.port: self.table.port(door) for door in doors})
+        others = sorted({*machine.listeners(config), OWN_METRICS} - ports.keys())
+        ports |= dict(zip(others, self.ports.take(len(others)), strict=True))
+        config = self.table.here(machine.listening(config, ports))
         reader = config["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]
-        reader |= {"host": "127.0.0.1", "port": self._ports[OWN_METRICS]}
-        file = self.folder / "collector.yaml"
+        reader |= {"host": "127.0.0.1", "port": ports[OWN_METRICS]}
+        file = self.folder / f"{name}.yaml"
         file.write_text(yaml.safe_dump(config))
         command = [tools.ensure("otelcol")["otelcol"], f"--config={file}"]
-        self._replace("collector", command, [*self._ports.values()], lambda: _status(self._ports[HEALTH], "/") == 200)
+        self._replace(name, command, [*ports.values()], lambda: _status(ports[HEALTH], "/") == 200)
 
     def stop_collector(self) -> None:
         """Stops the collector: what proxies and applications send from now on has no receiver."""
@@ -156,8 +173,13 @@ class Signals:
         stats = json.loads(answer[1])["stats"]
         return sum(entry["value"] for entry in stats if entry.get("name", "").endswith(name))
 
+    def counter(self, tier: str, name: str) -> float:
+        """A counter of one collector (`collector` or `tail`), over all its series; 0 while it has not begun to count."""
+        answer = _get(self._ports[tier][OWN_METRICS], "/metrics")[1]
+        return sum(float(line.rpartition(" ")[2]) for line in answer.splitlines() if line.startswith((f"{name}{{", f"{name} ")))
+
     def log(self, name: str) -> Path:
-        """The log of a process: prometheus, collector, application, gateway, sidecar."""
+        """The log of a process: prometheus, collector, tail, application, gateway, sidecar."""
         return self.folder / f"{name}.log"
 
     # processes
@@ -218,11 +240,18 @@ def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None, te
                 address = f"127.0.0.1:{azurite.port}"
                 stores.enter_context(tempo.running(tempo_binary, config, folder / "tempo", variables, *ports, azurite=address))
         try:
-            with console.step("start Prometheus, the collector, the sample and two Envoys"):
+            with console.step("start Prometheus, what collects, the sample and two Envoys"):
                 signals.start(flush_every_ms=flush_every_ms)
             yield signals
         finally:
             signals.stop()
+
+
+def quickly(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration of tail sampling that decides at once, for signals that nobody holds back."""
+    changed = copy.deepcopy(config)
+    changed["processors"][tail_sampling.PROCESSOR]["decision_wait"] = QUICK_DECISION
+    return changed
 
 
 def _on_azurite(config: dict[str, Any], azurite: Azurite) -> dict[str, Any]:
