@@ -50,6 +50,7 @@ class Signals:
         self.notes: list[str] = []
         self.sink: sink.Sink | None = None
         self._rendered = Rendered(stack, folder / "mirror")
+        self._flush_every_ms: int | None = None
         self._ports: dict[str, dict[int, int]] = {}
         """Collector to its ports in the cluster, and here."""
         [self._application_port] = self.ports.take(1)
@@ -60,11 +61,12 @@ class Signals:
 
     def start(self, *, flush_every_ms: int | None = None) -> None:
         """Starts all but what `stores` started; returns when each answers. Raises RehearsalError."""
+        self._flush_every_ms = flush_every_ms
         self.start_prometheus()
         if self.stack.topology.tail_otlp is not None:
             self.start_tail(quickly if flush_every_ms is not None else lambda config: config)
         self.start_collector()
-        self._start_application(flush_every_ms)
+        self.start_application()
         mesh = istio.mesh_config(self.stack.settings, self.stack.topology)
         for pod in (self._gateway_pod(), self._sample_pod()):
             self._start_envoy(mesh, pod, flush_every_ms)
@@ -110,18 +112,19 @@ class Signals:
         command = [tools.ensure("otelcol")["otelcol"], f"--config={file}"]
         self._replace(name, command, [*ports.values()], lambda: _status(ports[HEALTH], "/") == 200)
 
-    def stop_collector(self) -> None:
-        """Stops the collector: what proxies and applications send from now on has no receiver."""
-        self._stop("collector")
+    def start_second_tail(self, config: dict[str, Any]) -> None:
+        """Another one, that only a collector told of it sends to."""
+        self._start_tier("tail-2", config)
 
-    def _start_application(self, flush_every_ms: int | None) -> None:
+    def start_application(self) -> None:
+        """The sample application; one that runs is stopped."""
         tool = tools.ensure("opentelemetry-instrument")["opentelemetry-instrument"]
         (packages,) = tool.parent.parent.glob("lib/python*/site-packages")
         instrumentation = self.table.here(opentelemetry.instrumentation_spec(self.stack.settings, self.stack.topology))
         pod = self._sample_pod()
         variables = application.environment(instrumentation, pod, self.stack.topology.sample.name, packages)
-        if flush_every_ms is not None:
-            variables |= dict.fromkeys(FLUSHES, str(flush_every_ms))
+        if self._flush_every_ms is not None:
+            variables |= dict.fromkeys(FLUSHES, str(self._flush_every_ms))
         port = self._application_port
         env = {"PATH": os.environ["PATH"], "PORT": str(port), "PYTHONDONTWRITEBYTECODE": "1", **variables}
         command = [tool.with_name("python"), "-m", "rolldice"]
@@ -173,6 +176,10 @@ class Signals:
         stats = json.loads(answer[1])["stats"]
         return sum(entry["value"] for entry in stats if entry.get("name", "").endswith(name))
 
+    def port(self, tier: str, number: int) -> int:
+        """The port here of a collector's port there."""
+        return self._ports[tier][number]
+
     def counter(self, tier: str, name: str) -> float:
         """A counter of one collector (`collector` or `tail`), over all its series; 0 while it has not begun to count."""
         answer = _get(self._ports[tier][OWN_METRICS], "/metrics")[1]
@@ -187,13 +194,13 @@ class Signals:
     def stop(self) -> None:
         """Stops what `start` started."""
         for name in STOPPING:
-            self._stop(name)
+            self.stop_one(name)
 
     def _replace(
         self, name: str, command: list[Any], ports: list[int], ready: Callable[[], bool], env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:  # fmt: skip
-        self._stop(name)
+        self.stop_one(name)
         log = self.log(name)
         process = processes.start(command, log, die_with_parent=True, env=env, cwd=cwd or self.folder)
         self._running[name] = (process, ports)
@@ -203,7 +210,8 @@ class Signals:
             process.stop()
             raise RehearsalError(f"{name} does not start: {processes.last_line(log)} (log: {log})")
 
-    def _stop(self, name: str) -> None:
+    def stop_one(self, name: str) -> None:
+        """Stops one of them, by its name; what is sent to it from now on has no receiver."""
         process, ports = self._running.pop(name, (None, []))
         if process is not None:
             process.stop(grace_seconds=10)

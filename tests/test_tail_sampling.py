@@ -124,7 +124,7 @@ def test_sizes_are_whole_numbers_that_the_configuration_gives_back(spans: float)
     rate=st.floats(0.001, 1e6),
     more=st.floats(0, 1e6),
     collectors=st.integers(1, 50),
-    wait=st.integers(10, 300),
+    wait=st.integers(10, 30),
 )
 def test_more_spans_a_longer_wait_or_fewer_collectors_never_get_less_room(rate: float, more: float, collectors: int, wait: int) -> None:
     room = tail_sampling.sizes(rate, collectors, wait)
@@ -133,7 +133,7 @@ def test_more_spans_a_longer_wait_or_fewer_collectors_never_get_less_room(rate: 
     assert all(a >= b for a, b in zip(room, tail_sampling.sizes(rate, collectors + 1, wait), strict=True))
 
 
-@given(rate=st.floats(0.001, 1e6), collectors=st.integers(1, 50), wait=st.integers(10, 300))
+@given(rate=st.floats(0.001, 1e6), collectors=st.integers(1, 50), wait=st.integers(10, 30))
 def test_traces_of_one_span_each_find_room_until_they_are_decided_on_with_one_collector_away(
     rate: float, collectors: int, wait: int
 ) -> None:
@@ -144,7 +144,7 @@ def test_traces_of_one_span_each_find_room_until_they_are_decided_on_with_one_co
     assert room.traces_per_second * left >= rate
 
 
-@given(rate=st.floats(0, 1e5), more=st.floats(0, 1e5), wait=st.integers(10, 299))
+@given(rate=st.floats(0, 1e5), more=st.floats(0, 1e5), wait=st.integers(10, 29))
 def test_more_spans_or_a_longer_wait_never_need_less_memory(rate: float, more: float, wait: int) -> None:
     def memory(rate: float, wait: int) -> float:
         (need,) = (
@@ -216,6 +216,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"telemetry": {"tailSampling": {"decisionWaitSeconds": 6}}},
         "telemetry.tailSampling.decisionWaitSeconds is 6: should be greater than or equal to 10",
     ),
+    (
+        {"telemetry": {"tailSampling": {"decisionWaitSeconds": 60}}},
+        "telemetry.tailSampling.decisionWaitSeconds is 60: should be less than or equal to 30",
+    ),
 ]
 
 
@@ -233,14 +237,15 @@ def test_a_head_that_lets_a_share_through_on_purpose_is_said() -> None:
 
 
 def test_a_preset_whose_memory_does_not_hold_the_spans_is_refused_with_the_numbers() -> None:
+    parts = {"tempo": {"mode": "distributed", "replicas": 8}, "opentelemetry": {"collectorReplicas": 2}}
     with pytest.raises(ConfigurationError) as caught:
-        settings({"decisionWaitSeconds": 120}, 2000)
+        settings({"decisionWaitSeconds": 30}, 7500, **parts)
     (line,) = caught.value.lines
     found = re.fullmatch(
-        r"preset is small: 2,000 spans/s held for 120 s need ([\d,]+) MiB of memory of the collector that decides, small gives 1,024; "
+        r"preset is small: 7,500 spans/s held for 30 s need ([\d,]+) MiB of memory of the collector that decides, small gives 1,024; "
         r"a greater preset or telemetry\.tailSampling\.replicas or a shorter decisionWaitSeconds gives more",
         line,
     )
     assert found and int(found[1].replace(",", "")) > 1024
-    settings({"decisionWaitSeconds": 120, "replicas": 2}, 2000)
-    settings({"decisionWaitSeconds": 20}, 2000)
+    settings({"decisionWaitSeconds": 30, "replicas": 2}, 7500, **parts)
+    settings({"decisionWaitSeconds": 10}, 7500, **parts)
