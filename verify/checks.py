@@ -50,8 +50,8 @@ def _traces(evidence: Evidence, subject: Subject) -> list[Result]:
     if not evidence.spans and evidence.lines:
         where = (
             "logs of the same request came through the collector, so its exporter to Tempo (otlp_grpc/tempo) does not deliver: "
-            "its endpoint, Tempo's receiver, and otelcol_exporter_send_failed_spans_total; with tail sampling, load_balancing must find the "
-            f"collectors that decide (otelcol_loadbalancer_num_backends), and they must keep what says {TRACE_STATE}"
+            "its endpoint, Tempo's receiver, and otelcol_exporter_send_failed_spans_total; with tail sampling, load_balancing must find "
+            f"the collectors that decide (otelcol_loadbalancer_num_backends), and they must keep what says {TRACE_STATE}"
         )
     elif not evidence.spans:
         where = "nothing came through the collector: is it ready, do the mesh's providers and the Instrumentation name its address?"

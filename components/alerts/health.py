@@ -87,7 +87,7 @@ def tail_sampling(topology: Topology) -> Iterator[Alert]:
         "15m",
         f"{late} / {came} > 0.05",
         "Spans come after their trace has been decided on",
-        "{{ $value | humanizePercentage }} of the spans had no say in it; telemetry.tailSampling.decisionWaitSeconds is how long a trace is waited for.",
+        "{{ $value | humanizePercentage }} of the spans had no say in it; telemetry.tailSampling.decisionWaitSeconds is how long it waits.",
     )
 
 

@@ -63,13 +63,8 @@ def send(tiers: Signals, *spans: Mapping[str, Any]) -> None:
             request = ExportTraceServiceRequest()
             part = request.resource_spans.add()
             part.resource.attributes.add(key="service.name").value.string_value = "batch"
-            span = part.scope_spans.add().spans.add(
-                trace_id=said["trace"],
-                span_id=os.urandom(8),
-                name="work",
-                start_time_unix_nano=time.time_ns(),
-                trace_state=said.get("state", ""),
-            )
+            span = part.scope_spans.add().spans.add(trace_id=said["trace"], span_id=os.urandom(8), name="work")
+            span.trace_state, span.start_time_unix_nano = said.get("state", ""), time.time_ns()
             span.end_time_unix_nano = span.start_time_unix_nano + said.get("ms", 1) * 10**6
             if said.get("failed"):
                 span.status.code = Status.STATUS_CODE_ERROR
@@ -130,7 +125,7 @@ def test_what_failed_was_slow_or_was_asked_for_is_kept_whole_and_nothing_else(ti
 def test_a_request_that_the_mesh_itself_has_to_fail_is_kept(tiers: Signals) -> None:
     """No application speaks: the sidecar answers 503, and says so of its span."""
     trace = os.urandom(16)
-    tiers.stop_application()
+    tiers.stop_one("application")
     try:
         header = {"traceparent": f"00-{trace.hex()}-{os.urandom(8).hex()}-01"}
         with pytest.raises(OSError, match="503"):
@@ -164,13 +159,13 @@ def test_two_collectors_decide_on_whole_traces_each(tiers: Signals) -> None:
         shares = [tiers.counter(tier, "otelcol_receiver_accepted_spans") for tier in ("tail", "tail-2")]
         assert min(shares) >= 30, shares
     finally:
-        tiers.stop_second_tail()
+        tiers.stop_one("tail-2")
         tiers.start_collector()
 
 
 def test_what_comes_while_nobody_decides_waits_and_is_decided_on_after(tiers: Signals) -> None:
     traces = [os.urandom(16) for _ in range(30)]
-    tiers.stop_tail()
+    tiers.stop_one("tail")
     try:
         send(tiers, *({"trace": trace, "failed": True} for trace in traces))
         time.sleep(2)
@@ -195,6 +190,11 @@ def test_a_second_tier_that_is_not_found_is_named(tiers: Signals) -> None:
 
 
 def test_the_tiers_expose_what_the_catalogue_says_of_them(tiers: Signals) -> None:
+    trace = os.urandom(16)
+    send(tiers, {"trace": trace, "failed": True})
+    assert processes.wait_until(lambda: kept(tiers, trace) == 1, 15, every=0.2)
+    send(tiers, {"trace": trace})  # too late for the decision
+    assert processes.wait_until(lambda: kept(tiers, trace) == 2, 15, every=0.2)
     pages = {**exposed(tiers.port("collector", OWN_METRICS), "/metrics"), **exposed(tiers.port("tail", OWN_METRICS), "/metrics")}
     for metric, about in text()["otelcol-tail"]["metrics"].items():
         assert metric in pages, sorted(name for name in pages if "tail" in name or "balancer" in name)
@@ -214,9 +214,7 @@ def go_writes(data: Any) -> Any:
 
 
 def test_the_collector_takes_sizes_that_came_through_the_operators_yaml(tmp_path: Path) -> None:
-    stores = {"tempo": {"mode": "distributed", "replicas": 90}, "opentelemetry": {"collectorReplicas": 12}}
-    sizes = {"load": {"spansPerSecond": 100_000}, "telemetry": {"tailSampling": {"replicas": 2, "decisionWaitSeconds": 30}}}
-    settings = parse({"grafanaAdminPassword": "x", "preset": "large", **stores, **sizes} | {"telemetry": {"tailSampling": {"replicas": 9}}})
+    settings = parse(SAMPLED)
     spec = opentelemetry.tail_spec(settings, plan(settings))
     assert spec is not None
     config = copy.deepcopy(spec["config"])
@@ -225,7 +223,6 @@ def test_the_collector_takes_sizes_that_came_through_the_operators_yaml(tmp_path
     assert "num_traces: 3.2e+06" in written and "expected_new_traces_per_sec: 1e+06" in written
     file = tmp_path / "tail.yaml"
     file.write_text(written)
-    done = subprocess.run(
-        [tools.ensure("otelcol")["otelcol"], "validate", f"--config={file}"], capture_output=True, text=True, timeout=60, check=False
-    )
+    command = [tools.ensure("otelcol")["otelcol"], "validate", f"--config={file}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
