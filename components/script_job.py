@@ -18,7 +18,8 @@ HARDENED = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-POD = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+POD = {"runAsNonRoot": True, "runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
+"""The user is none that a node has."""
 
 
 def config_name(name: str, script: Path) -> str:
@@ -35,6 +36,7 @@ def script_pod(name: str, script: Path, config: str, environment: list[dict[str,
             {
                 "name": name,
                 "image": IMAGE,
+                "imagePullPolicy": "Always",
                 "command": ["python", f"/scripts/{script.name}"],
                 "env": environment,
                 "resources": resources("gate", preset),

@@ -37,9 +37,14 @@ workloads:
     spec: {strategy: {{ toJson $v.deploymentStrategy }}}
     selector: {{ $selector }}
     podAnnotations: {{ merge (dict "checksum/config" (printf "%s%s" (include "ini" .) (toJson $v.datasources) | sha256sum)) ($v.podAnnotations | default dict) | toJson }}
+    pod: {automountServiceAccountToken: true, securityContext: {fsGroup: 472, runAsGroup: 472, runAsNonRoot: true, runAsUser: 472}}
     containers:
       grafana:
         image: docker.io/grafana/grafana:{{ .Chart.AppVersion }}
+        imagePullPolicy: {{ $v.image.pullPolicy }}
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, privileged: false, seccompProfile: {type: RuntimeDefault}}
+        livenessProbe: {{ toJson $v.livenessProbe }}
+        readinessProbe: {httpGet: {path: /api/health, port: grafana}}
         resources: {{ toJson $v.resources }}
         ports: {grafana: 3000}
         env:
@@ -50,7 +55,10 @@ workloads:
       grafana-sc-dashboard:
         when: {{ .enabled }}
         image: quay.io/kiwigrid/k8s-sidecar:2.10.1
+        imagePullPolicy: {{ $v.sidecar.imagePullPolicy }}
+        securityContext: {{ toJson $v.sidecar.securityContext }}
         resources: {{ toJson $v.sidecar.resources }}
+        volumeMounts: [{name: sc-dashboard-volume, mountPath: /tmp/dashboards}]
         env:
         - {name: LABEL, value: {{ quote .label }}}
         - {name: LABEL_VALUE, value: {{ quote .labelValue }}}
@@ -58,6 +66,9 @@ workloads:
         - {name: FOLDER_ANNOTATION, value: {{ quote .folderAnnotation }}}
       {{- end }}
     volumes:
+    {{- if $v.sidecar.dashboards.enabled }}
+    - {name: sc-dashboard-volume, emptyDir: {}}
+    {{- end }}
     {{- if $v.persistence.enabled }}
     - {name: storage, persistentVolumeClaim: {claimName: {{ $name }}}}
     {{- else }}
