@@ -83,7 +83,9 @@ def resources(item: Object, _: Facts) -> Iterator[Broken]:
     for pod in pods(item.body):
         for container in pod.containers:
             said: Mapping[str, Any] = container.body.get("resources") or {}
-            missing = [f"{what}.{unit}" for what in ("requests", "limits") for unit in ("cpu", "memory") if not (said.get(what) or {}).get(unit)]
+            missing = [
+                f"{what}.{unit}" for what in ("requests", "limits") for unit in ("cpu", "memory") if not (said.get(what) or {}).get(unit)
+            ]
             if missing:
                 yield Broken("resources", item.key, container.name, f"{', '.join(missing)} not set")
 
