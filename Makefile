@@ -15,6 +15,7 @@
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
 #   make upgrade   the steps to CHART=<chart> TO=<version>, and what it makes of today's values and objects  (ARCHIVE=file or folder  STACK=all)
+#   make policy    what STACK (or STACK=all) breaks of the rules, and what checkov, kube-score and kubeconform say of its objects  (RULES=1)
 #   make test      all tests                                  make check     ruff, pyright, docs-check
 #   make sample-image  the sample application as an image, loaded into kind
 #   make bench-review  time and memory of render and diff      (ROUNDS=3  JSON=file.json  BASE=<git ref>)
@@ -90,6 +91,9 @@ graph: $(VENV)/.ready
 
 render: $(VENV)/.ready
 	@$(PY) -m review render --stack $(STACK)$(if $(BUNDLES), --bundles)
+
+policy: $(VENV)/.ready
+	@$(PY) -m policies --stack $(STACK)$(if $(BUNDLES), --bundles)$(if $(RULES), --rules-only)
 
 diff: $(VENV)/.ready
 	@$(PY) -m review diff --stack $(STACK) --base '$(BASE)' $(if $(MARKDOWN),--markdown $(MARKDOWN)) $(if $(JSON),--json $(JSON))$(if $(BUNDLES), --bundles)

@@ -55,7 +55,7 @@ def deployment_spec(settings: Settings, topology: Topology) -> Any:
                         "image": settings.sample_app.image,
                         "ports": [{"name": "http", "containerPort": CONTAINER_PORT}],
                         "readinessProbe": probe,
-                        "livenessProbe": {**probe, "initialDelaySeconds": 10},
+                        "livenessProbe": {"tcpSocket": {"port": "http"}, "initialDelaySeconds": 10},
                         "resources": resources("sample", settings.preset),
                         "securityContext": {
                             "allowPrivilegeEscalation": False,

@@ -200,14 +200,18 @@ workloads:
     replicas: 1
     selector: {{ merge (dict "name" (printf "memcached-%s" $cache)) .selector | toJson }}
     account: {{ $name }}-memcached
-    pod: {automountServiceAccountToken: false, securityContext: {fsGroup: 11211, runAsGroup: 11211, runAsNonRoot: true, runAsUser: 11211,
+    pod: {securityContext: {fsGroup: 11211, runAsGroup: 11211, runAsNonRoot: true, runAsUser: 11211,
       seccompProfile: {type: RuntimeDefault}}}
     containers:
       memcached: {image: "docker.io/library/memcached:1.6.45-alpine", args: ["-m {{ .allocatedMemory }}"], ports: {client: 11211},
         imagePullPolicy: {{ $v.memcached.image.pullPolicy }}, securityContext: {{ include "confined" $ | fromJson | merge (dict "runAsNonRoot" true) | toJson }},
+        livenessProbe: {tcpSocket: {port: client}, failureThreshold: 3, initialDelaySeconds: 30, periodSeconds: 10, timeoutSeconds: 5},
+        readinessProbe: {tcpSocket: {port: client}, failureThreshold: 6, initialDelaySeconds: 5, periodSeconds: 5, timeoutSeconds: 3},
         resources: {{ .resources | default (dict "limits" (dict "memory" $memory) "requests" (dict "cpu" "500m" "memory" $memory)) | toJson }}}
       exporter: {image: "docker.io/prom/memcached-exporter:v0.17.0", ports: {http-metrics: 9150},
         imagePullPolicy: {{ $v.memcachedExporter.image.pullPolicy }},
+        livenessProbe: {httpGet: {path: /metrics, port: http-metrics}, failureThreshold: 3, initialDelaySeconds: 30, periodSeconds: 10, timeoutSeconds: 5},
+        readinessProbe: {httpGet: {path: /metrics, port: http-metrics}, failureThreshold: 3, initialDelaySeconds: 5, periodSeconds: 5, timeoutSeconds: 3},
         securityContext: {{ include "confined" $ | fromJson | merge (dict "runAsNonRoot" true) | toJson }},
         resources: {{ toJson $v.memcachedExporter.resources }}}
   {{- end }}

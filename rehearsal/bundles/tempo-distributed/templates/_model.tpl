@@ -107,9 +107,7 @@ workloads:
     containers:
       {{ $part }}:
         imagePullPolicy: {{ $v.tempo.image.pullPolicy }}
-        securityContext: {{ toJson $v.tempo.securityContext }}
-        livenessProbe: {httpGet: &ready {path: /ready, port: http-metrics}, initialDelaySeconds: 60, timeoutSeconds: 5}
-        readinessProbe: {httpGet: *ready, initialDelaySeconds: 30, timeoutSeconds: 1}
+        {{- include "lib.fields" (pick $v.tempo "securityContext" "livenessProbe" "readinessProbe") | indent 8 }}
         image: docker.io/grafana/tempo:{{ $v.tempo.image.tag | default $.Chart.AppVersion }}
         args: {{ concat (list (printf "-target=%s" $part) "-config.file=/conf/tempo.yaml") $of.extraArgs | toJson }}
         env: {{ toJson $of.extraEnv }}
