@@ -1,8 +1,8 @@
 """kubeconform over everything that a stack is made of, with schemas of an API server and of the stack's own definitions.
 
-The API server describes each built-in kind in its OpenAPI v3 documents; a custom resource is described by its definition, which is among the
-objects. So nothing is fetched from anywhere, and what is checked is what the cluster would say. Definitions themselves are left out: to hold
-forty of them to their own description takes longer than all the rest, and a rehearsal hands them to a real API server.
+The API server describes each built-in kind in its OpenAPI v3 documents, and a custom resource's definition is among the objects. So nothing
+is fetched from anywhere, and what is checked is what the cluster would say. Definitions themselves are left out: to hold forty of them to
+their own description takes longer than all the rest, and a rehearsal hands them to a real API server.
 """
 
 from __future__ import annotations

