@@ -11,8 +11,10 @@ import yaml
 from components.charts import ROOT
 from review.render import Rendering
 from review.work import render
+from tests.rehearsal.conftest import control_plane
 from tests.stacks import VARIANTS
 
+__all__ = ["control_plane"]  # the one of the whole run
 STACKS = ("local", "dev", "staging", "prod")
 KINDS = ("ambient", "distributed")
 """Kinds of stacks beside those of the project: what no stack file has switched on."""
