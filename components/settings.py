@@ -17,6 +17,7 @@ from components.settings_base import (
     Email,
     HttpsUrl,
     ImageReference,
+    ImageRegistry,
     Mirror,
     Model,
     Percentage,
@@ -29,6 +30,8 @@ from components.settings_base import (
 )
 from components.settings_canary import CanarySettings
 from components.settings_existing import ExistingCertManager, ExistingIstio, ExistingPrometheus
+from components.settings_grafana import GrafanaSettings
+from components.settings_telemetry import TelemetrySettings
 
 __all__ = ["Model", "Preset", "Settings"]
 
@@ -80,6 +83,9 @@ class IstioSettings(Model):
     of them, each pod when it is next started."""
     sampling_percentage: Percentage = 100.0
     """Share of requests whose trace the mesh starts, in per cent. A trace that a caller already started follows the caller's decision."""
+    strict_namespaces: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = ()
+    """Namespaces of others, members of the mesh, whose proxies are to refuse what does not come under mutual TLS; the sample's own always
+    does. Callers outside of the mesh then reach them through the gateway alone."""
     gateway_replicas: Replicas | None = None
     """How many ingress gateways run. Default: what the preset says."""
     gateway_service: Literal["LoadBalancer", "ClusterIP"] = "LoadBalancer"
@@ -249,26 +255,6 @@ class AlloySettings(Model):
     """Namespaces whose pods are not read at all."""
 
 
-class GrafanaSettings(Model):
-    """The place to look."""
-
-    admin_user: Annotated[str, Field(min_length=1, max_length=64)] = "admin"
-    """Name of the administrator whose password is `grafanaAdminPassword`."""
-    replicas: Replicas = 1
-    """Only one is right: see the rule below."""
-    volume_gi: VolumeGi | None = None
-    """Volume for Grafana's own database. Default: none, as datasources and dashboards are code; dashboards made by hand need it."""
-
-    @model_validator(mode="after")
-    def _no_database_means_one(self) -> GrafanaSettings:
-        if self.replicas > 1:
-            raise ValueError(
-                f"grafana.replicas is {self.replicas}: each would keep users and dashboards in a database file of its own, and this stack "
-                "brings no shared database; only 1 shows everyone the same"
-            )
-        return self
-
-
 class LoadSettings(Model):
     """What the stack has to carry at its busiest; what is not stated is not checked. `make size` computes with the same figures."""
 
@@ -277,7 +263,7 @@ class LoadSettings(Model):
     requests_per_second: Rate | None = None
     """Requests between those pods, and into them through the gateway."""
     spans_per_second: Rate | None = None
-    """Spans that reach the collector, after sampling."""
+    """Spans that reach the collector, after head sampling and before tail sampling."""
     log_mb_per_second: Annotated[Rate | None, Field(alias="logMBPerSecond")] = None
     """Megabytes (10^6 bytes) of logs: the pods' standard output, logs over OTLP and the mesh's access logs together."""
     active_series: Annotated[int, Field(ge=0, le=10**12)] | None = None
@@ -314,6 +300,10 @@ class Settings(Model):
     from an OCI registry). Default: each chart's own repository."""
     chart_lock: str = "charts.yaml"
     """Path of the lock: exact version and sha256 of every chart. A mirror with archives of its own brings a lock of its own."""
+    image_registry: ImageRegistry | None = None
+    """Registry from which every image comes, such as `registry.example.com/mirror`; it holds each under the path that it has everywhere:
+    docker.io/grafana/loki is registry.example.com/mirror/grafana/loki. `make mirror` lists them. Default: each image's own registry.
+    `sampleApp.image` is taken as it is written."""
     cert_manager: CertManagerSettings = CertManagerSettings()
     istio: IstioSettings = IstioSettings()
     prometheus: PrometheusSettings = PrometheusSettings()
@@ -321,6 +311,8 @@ class Settings(Model):
     tempo: TempoSettings = TempoSettings()
     loki: LokiSettings = LokiSettings()
     opentelemetry: OpenTelemetrySettings = OpenTelemetrySettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """How much of what could be said is kept; head sampling stands at `istio` and `opentelemetry`."""
     alloy: AlloySettings = AlloySettings()
     grafana: GrafanaSettings = GrafanaSettings()
     slos: Annotated[tuple[SloSettings, ...], Field(strict=False)] = ()

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from components import settings_rules_grafana
 from components.settings_alerting import RECEIVER_KEYS
 from components.settings_canary import canaries_are_of_our_mesh, control_planes_differ
+from components.settings_telemetry import (
+    metric_tags_that_are_read_stay,
+    proxies_are_told_by_our_mesh,
+    tail_sampling_gets_what_it_is_to_choose_from,
+    tail_sampling_knows_its_load,
+)
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -14,6 +21,7 @@ if TYPE_CHECKING:
 LIFECYCLE_MARGIN_DAYS = 7
 """How much longer than a store Azure waits, where settings do not say: a store that was off for a few days still deletes its own."""
 
+SAMPLE_NAMESPACE = "sample"
 LONGEST_WINDOW_DAYS = 3
 """Longest window of an objective's alerts (components/alerts/objectives.py)."""
 
@@ -161,6 +169,14 @@ def _receivers_need_our_alertmanager(settings: Settings) -> Iterator[str]:
         yield "alerting.receivers is set while prometheus.source is existing: its Alertmanager has routes of its own; remove the key"
 
 
+def _strict_namespaces_are_of_others(settings: Settings) -> Iterator[str]:
+    for index, namespace in enumerate(settings.istio.strict_namespaces):
+        if namespace in settings.istio.strict_namespaces[:index]:
+            yield f"istio.strictNamespaces.{index} is {namespace}: it stands there twice"
+        if namespace == SAMPLE_NAMESPACE:
+            yield f"istio.strictNamespaces.{index} is {namespace}: that is the sample's, which is strict already; remove it"
+
+
 RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _azure_is_described,
     _azure_is_used,
@@ -172,6 +188,7 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _what_exists_is_not_sized_here,
     _go_needs_our_operator,
     _challenges_need_our_mesh,
+    _strict_namespaces_are_of_others,
     control_planes_differ,
     canaries_are_of_our_mesh,
     _objectives_differ,
@@ -182,4 +199,9 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _receivers_have_what_they_need,
     _mail_is_signed_in,
     _receivers_need_our_alertmanager,
+    tail_sampling_knows_its_load,
+    tail_sampling_gets_what_it_is_to_choose_from,
+    metric_tags_that_are_read_stay,
+    proxies_are_told_by_our_mesh,
+    *settings_rules_grafana.RULES,
 )

@@ -12,13 +12,13 @@ from components import azurite
 from components.charts import ROOT
 from tests import recorder, reference
 from tests.recorder import Run, leaves
-from tests.stacks import PASSWORD, VARIANTS
+from tests.stacks import CLIENT_SECRET, PASSWORD, VARIANTS
 
 Record = Callable[..., Run]
 BUILT_IN = re.compile(
     r"kubernetes:(core|apps|batch|networking\.k8s\.io|rbac\.authorization\.k8s\.io|apiextensions\.k8s\.io)/|kubernetes:helm"
 )
-SECRETS = (PASSWORD, azurite.ACCOUNT_KEY)
+SECRETS = (PASSWORD, CLIENT_SECRET, azurite.ACCOUNT_KEY)
 
 
 @pytest.fixture(scope="module", params=list(VARIANTS))
@@ -78,6 +78,7 @@ def test_no_layer_outputs_a_secret(up: Run) -> None:
 DEFINED_BY = {
     "telemetry.istio.io": "istiod",
     "networking.istio.io": "istiod",
+    "security.istio.io": "istiod",
     "monitoring.coreos.com": "prometheus-operator-crds",
     "cert-manager.io": "cert-manager",
     "opentelemetry.io": "opentelemetry-operator",

@@ -18,7 +18,7 @@ workloads:
     pod: {securityContext: {{ toJson $v.global.podSecurityContext }}}
     containers:
       alloy:
-        image: docker.io/grafana/alloy:{{ .Chart.AppVersion }}
+        image: {{ $v.global.image.registry | default "docker.io" }}/grafana/alloy:{{ .Chart.AppVersion }}
         args: [run, /etc/alloy/config.alloy{{ if not $v.alloy.enableReporting }}, --disable-reporting{{ end }}]
         env: {{ toJson $v.alloy.extraEnv }}
         resources: {{ toJson $v.alloy.resources }}
@@ -29,7 +29,7 @@ workloads:
         volumeMounts: {{ concat (list (dict "name" "config" "mountPath" "/etc/alloy")) $v.alloy.mounts.extra | toJson }}
       config-reloader:
         when: {{ $v.configReloader.enabled }}
-        image: quay.io/prometheus-operator/prometheus-config-reloader:v0.91.0@sha256:7d9e4eea5f1139e602508871f422b0116c60e87c662f3dcd234d5ab60cd0d8c1
+        image: {{ $v.global.image.registry | default "quay.io" }}/prometheus-operator/prometheus-config-reloader:v0.91.0@sha256:7d9e4eea5f1139e602508871f422b0116c60e87c662f3dcd234d5ab60cd0d8c1
         imagePullPolicy: IfNotPresent
         securityContext: {{ include "lib.hardened" . | fromYaml | merge (dict "runAsGroup" 65534 "runAsNonRoot" true "runAsUser" 65534
           "seccompProfile" (dict "type" "RuntimeDefault")) | toJson }}

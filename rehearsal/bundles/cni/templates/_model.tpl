@@ -23,7 +23,7 @@ workloads:
     - {name: cni-netns-dir, hostPath: {path: /var/run/netns, type: DirectoryOrCreate}}
     containers:
       install-cni:
-        image: registry.istio.io/release/install-cni:{{ .Chart.AppVersion }}{{ $ambient | ternary "-distroless" "" }}
+        image: {{ .Values.global.hub }}/install-cni:{{ .Chart.AppVersion }}{{ $ambient | ternary "-distroless" "" }}
         imagePullPolicy: {{ .Values.pullPolicy }}
         securityContext:
           {privileged: false, runAsGroup: 0, runAsUser: 0, runAsNonRoot: false,

@@ -13,6 +13,7 @@ coreDns: {name: coredns, port: 9153, selector: {k8s-app: kube-dns}}
 {{- $name := printf "%s-kube-prometheus-stack" $release }}
 {{- $here := .Release.Namespace }}
 {{- $spec := $v.prometheus.prometheusSpec }}
+{{- $quay := $v.global.imageRegistry | default "quay.io" }}
 {{- $reloader := $v.prometheusOperator.prometheusConfigReloader.resources }}
 {{- $cluster := include "cluster" . | fromYaml }}
 {{- $stateMetrics := printf "{app.kubernetes.io/name: kube-state-metrics, app.kubernetes.io/instance: %s}" $release }}
@@ -65,8 +66,10 @@ workloads:
         livenessProbe: &health {httpGet: {path: /healthz, port: http, scheme: HTTP}, initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 1,
           successThreshold: 1, failureThreshold: 3}
         readinessProbe: *health
-        image: quay.io/prometheus-operator/prometheus-operator:{{ .Chart.AppVersion }}
+        image: {{ $quay }}/prometheus-operator/prometheus-operator:{{ .Chart.AppVersion }}
         args:
+        - --prometheus-config-reloader={{ $quay }}/prometheus-operator/prometheus-config-reloader:{{ .Chart.AppVersion }}
+        - --thanos-default-base-image={{ $quay }}/thanos/thanos:v0.42.4
         {{- range $what := list "request" "limit" }}
         {{- range $unit := list "cpu" "memory" }}
         - --config-reloader-{{ $unit }}-{{ $what }}={{ dig (printf "%ss" $what) $unit 0 $reloader }}
@@ -84,7 +87,7 @@ workloads:
         livenessProbe: {httpGet: {path: /livez, port: http, scheme: HTTP}, initialDelaySeconds: 5, periodSeconds: 10, timeoutSeconds: 5,
           successThreshold: 1, failureThreshold: 3},
         readinessProbe: {httpGet: {path: /readyz, port: metrics, scheme: HTTP}, initialDelaySeconds: 5, periodSeconds: 10, timeoutSeconds: 5,
-          successThreshold: 1, failureThreshold: 3}, image: "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.20.0", ports: {http: 8080, metrics: 8081},
+          successThreshold: 1, failureThreshold: 3}, image: '{{ $v.global.imageRegistry | default "registry.k8s.io" }}/kube-state-metrics/kube-state-metrics:v2.20.0', ports: {http: 8080, metrics: 8081},
         resources: {{ index $v "kube-state-metrics" "resources" | toJson }}}
   {{ $release }}-prometheus-node-exporter:
     kind: DaemonSet
@@ -93,7 +96,7 @@ workloads:
     volumes: [{name: proc, hostPath: {path: /proc}}, {name: sys, hostPath: {path: /sys}}, {name: root, hostPath: {path: /}}]
     containers:
       node-exporter:
-        image: quay.io/prometheus/node-exporter:v1.12.1-distroless
+        image: '{{ $quay }}/prometheus/node-exporter:v1.12.1-distroless'
         imagePullPolicy: {{ $node.image.pullPolicy }}
         securityContext: {{ toJson $node.containerSecurityContext }}
         livenessProbe: &node {httpGet: {path: /, port: http-metrics, scheme: HTTP}, initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 1,
@@ -129,8 +132,8 @@ objects:
     kind: Prometheus
     name: {{ $name }}-prometheus
     spec:
+      image: {{ $quay }}/prometheus/prometheus:v3.14.0-distroless
       serviceAccountName: {{ $name }}-prometheus
-      image: quay.io/prometheus/prometheus:v3.14.0-distroless
       imagePullPolicy: {{ $spec.image.pullPolicy }}
       securityContext: &pods {fsGroup: 2000, runAsGroup: 2000, runAsNonRoot: true, runAsUser: 1000, seccompProfile: {type: RuntimeDefault}}
       externalUrl: http://{{ $name }}-prometheus.{{ $here }}:9090
@@ -151,8 +154,8 @@ objects:
     kind: Alertmanager
     name: {{ $name }}-alertmanager
     spec:
+      image: {{ $quay }}/prometheus/alertmanager:v0.34.0
       serviceAccountName: {{ $name }}-alertmanager
-      image: quay.io/prometheus/alertmanager:v0.34.0
       imagePullPolicy: {{ $v.alertmanager.alertmanagerSpec.image.pullPolicy }}
       securityContext: *pods
       externalUrl: http://{{ $name }}-alertmanager.{{ $here }}:9093

@@ -152,7 +152,7 @@ workloads:
           successThreshold: 1, timeoutSeconds: 1}
         readinessProbe: {httpGet: {path: /ready, port: http-metrics}, initialDelaySeconds: 15, failureThreshold: 3, periodSeconds: 10,
           successThreshold: 1, timeoutSeconds: 1}
-        image: docker.io/grafana/loki:{{ $.Chart.AppVersion }}
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/grafana/loki:{{ $.Chart.AppVersion }}
         args: [-config.file=/etc/loki/config/config.yaml, -config.expand-env=true, -target={{ .target }}]
         env: {{ toJson $v.defaults.extraEnv }}
         resources: {{ toJson $of.resources }}
@@ -174,7 +174,7 @@ workloads:
     pod: {automountServiceAccountToken: false, securityContext: {{ toJson $v.gateway.podSecurityContext }}}
     containers:
       nginx:
-        image: docker.io/nginxinc/nginx-unprivileged:1.31-alpine
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/nginxinc/nginx-unprivileged:1.31-alpine
         imagePullPolicy: {{ $v.gateway.image.pullPolicy }}
         securityContext: {{ include "confined" . }}
         livenessProbe: {{ toJson $v.gateway.livenessProbe }}
@@ -184,7 +184,7 @@ workloads:
         volumeMounts: [{name: tmp, mountPath: /tmp}]
       exporter:
         when: {{ $v.gateway.metrics.enabled }}
-        image: ghcr.io/jkroepke/access-log-exporter:0.4.11
+        image: {{ $v.global.imageRegistry | default "ghcr.io" }}/jkroepke/access-log-exporter:0.4.11
         imagePullPolicy: IfNotPresent
         securityContext: {{ include "confined" . | fromJson | merge (dict "privileged" false "runAsGroup" 65532 "runAsNonRoot" true "runAsUser" 65532) | toJson }}
         livenessProbe: {failureThreshold: 3, httpGet: &health {path: /health, port: http-metrics}, initialDelaySeconds: 30, periodSeconds: 10, timeoutSeconds: 5}
@@ -203,12 +203,12 @@ workloads:
     pod: {securityContext: {fsGroup: 11211, runAsGroup: 11211, runAsNonRoot: true, runAsUser: 11211,
       seccompProfile: {type: RuntimeDefault}}}
     containers:
-      memcached: {image: "docker.io/library/memcached:1.6.45-alpine", args: ["-m {{ .allocatedMemory }}"], ports: {client: 11211},
+      memcached: {image: '{{ $v.global.imageRegistry | default "docker.io" }}/library/memcached:1.6.45-alpine', args: ["-m {{ .allocatedMemory }}"], ports: {client: 11211},
         imagePullPolicy: {{ $v.memcached.image.pullPolicy }}, securityContext: {{ include "confined" $ | fromJson | merge (dict "runAsNonRoot" true) | toJson }},
         livenessProbe: {tcpSocket: {port: client}, failureThreshold: 3, initialDelaySeconds: 30, periodSeconds: 10, timeoutSeconds: 5},
         readinessProbe: {tcpSocket: {port: client}, failureThreshold: 6, initialDelaySeconds: 5, periodSeconds: 5, timeoutSeconds: 3},
         resources: {{ .resources | default (dict "limits" (dict "memory" $memory) "requests" (dict "cpu" "500m" "memory" $memory)) | toJson }}}
-      exporter: {image: "docker.io/prom/memcached-exporter:v0.17.0", ports: {http-metrics: 9150},
+      exporter: {image: '{{ $v.global.imageRegistry | default "docker.io" }}/prom/memcached-exporter:v0.17.0', ports: {http-metrics: 9150},
         imagePullPolicy: {{ $v.memcachedExporter.image.pullPolicy }},
         livenessProbe: {httpGet: {path: /metrics, port: http-metrics}, failureThreshold: 3, initialDelaySeconds: 30, periodSeconds: 10, timeoutSeconds: 5},
         readinessProbe: {httpGet: {path: /metrics, port: http-metrics}, failureThreshold: 3, initialDelaySeconds: 5, periodSeconds: 5, timeoutSeconds: 3},

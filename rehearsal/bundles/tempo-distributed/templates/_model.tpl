@@ -108,7 +108,7 @@ workloads:
       {{ $part }}:
         imagePullPolicy: {{ $v.tempo.image.pullPolicy }}
         {{- include "lib.fields" (pick $v.tempo "securityContext" "livenessProbe" "readinessProbe") | indent 8 }}
-        image: docker.io/grafana/tempo:{{ $v.tempo.image.tag | default $.Chart.AppVersion }}
+        image: {{ $v.global.image.registry }}/grafana/tempo:{{ $v.tempo.image.tag | default $.Chart.AppVersion }}
         args: {{ concat (list (printf "-target=%s" $part) "-config.file=/conf/tempo.yaml") $of.extraArgs | toJson }}
         env: {{ toJson $of.extraEnv }}
         resources: {{ toJson $of.resources }}

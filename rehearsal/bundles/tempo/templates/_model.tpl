@@ -42,7 +42,7 @@ workloads:
       tempo:
         imagePullPolicy: {{ $v.tempo.pullPolicy }}
         {{- include "lib.fields" (pick $v.tempo "securityContext" "livenessProbe" "readinessProbe") | indent 8 }}
-        image: docker.io/grafana/tempo:{{ .Chart.AppVersion }}
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/grafana/tempo:{{ .Chart.AppVersion }}
         args:
         - -config.file=/conf/tempo.yaml
         - -mem-ballast-size-mbs={{ $v.tempo.memBallastSizeMbs }}

@@ -10,7 +10,7 @@ workloads:
     volumes: [{name: cni-ztunnel-sock-dir, hostPath: {path: /var/run/ztunnel, type: DirectoryOrCreate}}, {name: tmp, emptyDir: {}}]
     containers:
       istio-proxy:
-        image: registry.istio.io/release/ztunnel:{{ .Chart.AppVersion }}{{ .Values.profile | eq "ambient" | ternary "-distroless" "" }}
+        image: {{ .Values.hub }}/ztunnel:{{ .Chart.AppVersion }}{{ .Values.profile | eq "ambient" | ternary "-distroless" "" }}
         env: [{name: CA_ADDRESS, value: {{ quote $istiod }}}, {name: XDS_ADDRESS, value: {{ quote $istiod }}}]
         imagePullPolicy: {{ .Values.imagePullPolicy }}
         securityContext: {allowPrivilegeEscalation: true, privileged: false, capabilities: {drop: [ALL], add: [NET_ADMIN, SYS_ADMIN, NET_RAW]},
