@@ -36,6 +36,7 @@ curl {{ $.Values.defaultCurlOptions }} \
 {{- $v := .Values }}
 - name: download-dashboards
   image: {{ $v.global.imageRegistry | default "docker.io" }}/curlimages/curl:8.21.0
+  imagePullPolicy: {{ $v.downloadDashboardsImage.pullPolicy }}
   command: [/bin/sh]
   args: [-c, mkdir -p /var/lib/grafana/dashboards/default && /bin/sh -x /etc/grafana/download_dashboards.sh]
   resources: {{ toJson $v.downloadDashboards.resources }}
