@@ -129,7 +129,7 @@ def closed(schema: Any) -> Any:
         return [closed(child) for child in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {key: closed(child) for key, child in schema.items() if key not in ("default", "example", "format")}
+    found: dict[str, Any] = {key: closed(child) for key, child in schema.items() if key not in ("default", "example", "format")}
     if schema.get("x-kubernetes-int-or-string"):
         found = {"type": ["integer", "string"]}
     properties = schema.get("properties")
