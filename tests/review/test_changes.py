@@ -95,7 +95,7 @@ def check_leaked_secret(found: Review) -> None:
 def check_broken_link(found: Review) -> None:
     assert found.refusals == tuple(
         f"signals: {said} is tempo-distributor.tempo:4318: otlp/grpc goes to a port of otlp/http"
-        for said in ("collector.config.exporters.otlp_grpc/tempo.endpoint", "topology.tempo_otlp")
+        for said in ("tail.config.exporters.otlp_grpc/tempo.endpoint", "topology.tempo_otlp")
     )
     assert found.rows == ()
 
