@@ -7,7 +7,7 @@
 #   make verify    one request through STACK, followed into Tempo, Loki, Prometheus and along Grafana's links: GATEWAY_URL= TEMPO_URL=
 #                  LOKI_URL= PROMETHEUS_URL= GRAFANA_URL= (what is not given, kubectl forwards)  CONTEXT= HOST= JUNIT=file.xml
 #   make open      Grafana of STACK in the browser, through kubectl  (CONTEXT=)
-#   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
+#   make signals   the same through real processes on this machine, with the configuration of STACK  (SET=  TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: docs/sizes.md, docs/signals.md
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
@@ -77,7 +77,7 @@ open: $(VENV)/.ready
 	@$(PY) -m operations.looking --stack $(STACK) $(if $(CONTEXT),--context '$(CONTEXT)')
 
 signals: $(VENV)/.ready
-	@$(PY) -m signals --stack $(STACK) $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
+	@$(PY) -m signals --stack $(STACK) $(if $(SET),--set '$(SET)') $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
 
 graph: $(VENV)/.ready
 	@$(PY) -m components.signals --stack $(STACK)

@@ -20,6 +20,8 @@ from rehearsal.errors import RehearsalError
 
 # Below the kernel's range for outgoing connections, so that no client takes the port of a server that restarts.
 PORTS = range(16000, 30000)
+START_SECONDS = 240.0
+"""How long a program may take until it serves. Most take two seconds; on a machine whose cores are all busy with a compiler, a minute."""
 _PR_SET_PDEATHSIG = 1
 # A wrapper of its own, as code between fork and exec is unsafe in a program with threads (the engine's gRPC has some).
 _WRAPPER = "import sys; from rehearsal.processes import exec_tied; exec_tied(int(sys.argv[1]), sys.argv[2:])"
