@@ -55,8 +55,7 @@ class ApiServer:
 
     def fill(self, pods: Sequence[Pod]) -> None:
         """Waits until it answers, then makes the pods, the collector's account, and what lets it in. Raises RehearsalError."""
-        processes.wait_until(lambda: self._answers() or not self._runs(), processes.START_SECONDS, every=0.05)
-        if not self._answers():
+        if not processes.serves("the API server", self._processes[-1], self._answers):
             raise RehearsalError(f"no API server: {processes.last_line(self._log('kube-apiserver'))} (log: {self._log('kube-apiserver')})")
         for namespace in {self._account.namespace, *(pod.namespace for pod in pods)}:
             self.api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
@@ -89,9 +88,6 @@ class ApiServer:
         """Ends it."""
         for process in reversed(self._processes):
             process.stop(grace_seconds=0)
-
-    def _runs(self) -> bool:
-        return all(process.is_running() for process in self._processes)
 
     def _answers(self) -> bool:
         try:

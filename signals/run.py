@@ -173,8 +173,7 @@ class Signals:
         log = self.log(name)
         process = processes.start(command, log, die_with_parent=True, env=env, cwd=cwd or self.folder)
         self._running[name] = (process, ports)
-        processes.wait_until(lambda: ready() or not process.is_running(), processes.START_SECONDS, every=0.05)
-        if not process.is_running() or not ready():
+        if not processes.serves(name, process, ready):
             del self._running[name]
             process.stop()
             raise RehearsalError(f"{name} does not start: {processes.last_line(log)} (log: {log})")

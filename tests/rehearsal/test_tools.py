@@ -255,12 +255,12 @@ def run_tools(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_a_build_killed_half_way_leaves_no_tool_and_no_compiler(fake_go: Fake, tmp_path: Path):
-    fake_go(seconds=30)
+    fake_go(seconds=600)
     with run_tools("etcd") as run:
-        assert processes.wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", 10)
+        assert processes.wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", 60)
         compiler = int((tmp_path / "pid").read_text())
         run.kill()
-    assert processes.wait_until(lambda: processes.start_time(compiler) is None, 5)
+    assert processes.wait_until(lambda: processes.start_time(compiler) is None, 60)
     assert tools.find("etcd") is None
     fake_go()
     tools.ensure("etcd")
@@ -270,7 +270,7 @@ def test_a_build_killed_half_way_leaves_no_tool_and_no_compiler(fake_go: Fake, t
 def test_two_runs_at_once_build_once(fake_go: Fake, tmp_path: Path):
     fake_go(seconds=1.5)
     with run_tools("etcd") as one:
-        assert processes.wait_until((tmp_path / "pid").exists, 10)
+        assert processes.wait_until((tmp_path / "pid").exists, 60)
         with run_tools("etcd") as two:
             outputs = [run.communicate(timeout=30) for run in (one, two)]
     assert [run.returncode for run in (one, two)] == [0, 0], outputs
