@@ -1,6 +1,8 @@
 # Every target sets up what it needs: a virtual environment first, the rehearsal's tools when they are wanted.
 #   make up        the whole stack on a rehearsal cluster     make preview   what `up` would do
 #   make destroy   remove the stack, keep the cluster         make down      stop the rehearsal cluster, remove its data
+#   make refresh   take what the cluster has into the state   make status    what runs of the rehearsal cluster
+#   make tools     build what the rehearsal runs              make clean     remove all that was built or made
 #   make login     where the state of STACK is kept: BACKEND=azblob://… SECRETS=azurekeyvault://…, or BACKEND=https://api.pulumi.com
 #   make preflight what the cluster of STACK lacks, or has in the way
 #   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
@@ -9,10 +11,12 @@
 #   make open      Grafana of STACK in the browser, through kubectl  (CONTEXT=)
 #   make signals   the same through real processes on this machine, with the configuration of STACK  (SET=  TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
-#   make docs      write the generated pages: docs/sizes.md, docs/signals.md
+#   make docs      write the generated pages: configuration, layers, charts, signals, sizes; `make docs-check` says which differ
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
-#   make test      all tests                                  make check     ruff and pyright
+#   make upgrade   the steps to CHART=<chart> TO=<version>, and what it makes of today's values and objects  (ARCHIVE=file or folder  STACK=all)
+#   make test      all tests                                  make check     ruff, pyright, docs-check
+#   make sample-image  the sample application as an image, loaded into kind
 #   make bench-review  time and memory of render and diff      (ROUNDS=3  JSON=file.json  BASE=<git ref>)
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
 #   make bench-signals  our collector's configuration beside a bare one, and a minute without the trace store  (ROUNDS= JSON=)
@@ -33,7 +37,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs render diff open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade open verify signals test check bench bench-signals bench-review sample-image clean
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -66,8 +70,10 @@ size: $(VENV)/.ready
 	@$(PY) -m sizing $(foreach pair,$(SIZE),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))
 
 docs: $(VENV)/.ready
-	@$(PY) -m sizing --markdown > docs/.sizes.md && mv docs/.sizes.md docs/sizes.md || { rm -f docs/.sizes.md; exit 2; }
-	@$(PY) -m components.signals --stack local
+	@$(PY) -m pages
+
+docs-check: docs-check
+	@$(PY) -m pages --check
 
 VERIFY = GATEWAY_URL:gateway TEMPO_URL:tempo LOKI_URL:loki PROMETHEUS_URL:prometheus GRAFANA_URL:grafana CONTEXT:context HOST:host JUNIT:junit
 verify: $(VENV)/.ready
@@ -88,11 +94,14 @@ render: $(VENV)/.ready
 diff: $(VENV)/.ready
 	@$(PY) -m review diff --stack $(STACK) --base '$(BASE)' $(if $(MARKDOWN),--markdown $(MARKDOWN)) $(if $(JSON),--json $(JSON))$(if $(BUNDLES), --bundles)
 
+upgrade: $(VENV)/.ready
+	@$(PY) -m review upgrade --chart '$(CHART)' --to '$(TO)' --stack $(if $(filter command line,$(origin STACK)),$(STACK),all) $(if $(ARCHIVE),--archive '$(ARCHIVE)')
+
 test: $(VENV)/.ready
 	@$(RUN) tools
 	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST)
 
-check: $(VENV)/.ready
+check: docs-check
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/pyright

@@ -3,7 +3,7 @@
 import pulumi
 from pulumi import ResourceOptions
 
-from components import config, signals, topology
+from components import config, network, signals, topology
 from components.alerts.layer import Alerts
 from components.alloy import Alloy
 from components.cert_manager import CertManager
@@ -25,9 +25,9 @@ from components.tempo import Tempo
 
 choices = config.load()
 names = topology.plan(choices, pulumi.get_project(), pulumi.get_stack())
-signals.require(choices, names)
+guards = network.guards(choices, signals.require(choices, names))
 charts = open_lock(choices.chart_lock, choices.chart_mirror)
-args = (choices, names, charts)
+args = (choices, names, charts, guards)
 cluster = connect(choices, pulumi.get_stack())
 
 

@@ -110,11 +110,18 @@ class Datasource:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A Helm release: where it goes, and which entry of the chart lock it installs."""
+    """A Helm release: where it goes, and which chart it installs."""
 
     name: str
     namespace: str
     chart: str
+    version: str | None = None
+    """Another version of the chart than the one the lock pins; then it stands in the lock too."""
+
+    @property
+    def entry(self) -> str:
+        """The entry of the chart lock: the chart's own, or `<chart>@<version>`."""
+        return f"{self.chart}@{self.version}" if self.version else self.chart
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +130,8 @@ class Releases:
     cert_manager: Release
     istio_base: Release
     istiod: Release
+    istiod_canary: Release | None
+    """The control plane beside it, while there is one."""
     istio_cni: Release
     ztunnel: Release
     gateway: Release

@@ -30,6 +30,7 @@ class Chart:
     """One entry of the lock."""
 
     name: str
+    """The chart's own name, whichever entry it is."""
     version: str
     app_version: str
     url: str
@@ -51,10 +52,14 @@ class Charts:
     mirror: str | None = None
 
     def __getitem__(self, name: str) -> Chart:
-        try:
+        """The entry of that name, or for `<chart>@<version>` the chart's own entry where it is of that version."""
+        chart, _, version = name.partition("@")
+        plain = self.entries.get(chart)
+        if name in self.entries:
             return self.entries[name]
-        except KeyError:
-            raise ConfigurationError(f"{self.lock} holds no chart {name}; it holds {', '.join(self.entries)}") from None
+        if plain and plain.version == version:
+            return plain
+        raise ConfigurationError(f"{self.lock} holds no chart {name}; it holds {', '.join(self.entries)}")
 
     def versions(self, names: Iterable[str]) -> dict[str, str]:
         """Chart name to version."""
@@ -93,8 +98,11 @@ def open_lock(lock: str, mirror: str | None = None) -> Charts:
             raise ConfigurationError(f"{lock}: chart {name} lacks {', '.join(missing)}")
         if entry["digest"] is None and not entry.get("reason"):
             raise ConfigurationError(f"{lock}: chart {name} has no digest and no reason for it")
+        chart, _, version = name.partition("@")
+        if version and version != str(entry["version"]):
+            raise ConfigurationError(f"{lock}: chart {name} is of version {entry['version']}; its name must say the same")
         entries[name] = Chart(
-            name, str(entry["version"]), str(entry["appVersion"]), entry["url"], entry["digest"], entry.get("kind", "chart")
+            chart, str(entry["version"]), str(entry["appVersion"]), entry["url"], entry["digest"], entry.get("kind", "chart")
         )
     return Charts(entries, lock, mirror)
 

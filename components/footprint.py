@@ -138,7 +138,7 @@ _CHARTS: dict[str, tuple[_Row, ...]] = {
 
 def chart_values(settings: Settings, topology: Topology) -> Iterator[tuple[Release, dict[str, Any]]]:
     """Every release of a stack with the values it gets; not those of what its cluster has already."""
-    yield from ((release, values) for release, values in _releases(settings, topology) if release.chart in topology.charts)
+    yield from ((release, values) for release, values in _releases(settings, topology) if release.entry in topology.charts)
 
 
 def _releases(settings: Settings, topology: Topology) -> Iterator[tuple[Release, dict[str, Any]]]:
@@ -147,6 +147,8 @@ def _releases(settings: Settings, topology: Topology) -> Iterator[tuple[Release,
     yield r.cert_manager, cert_manager.values(settings)
     yield r.istio_base, istio.base_values(settings)
     yield r.istiod, istio.istiod_values(settings, topology)
+    if r.istiod_canary is not None:
+        yield r.istiod_canary, istio.canary_values(settings, topology)
     if settings.istio.mode == "ambient":
         yield r.istio_cni, istio.cni_values(settings)
         yield r.ztunnel, istio.ztunnel_values(settings)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from pulumi import Output, Resource, ResourceOptions
-from pulumi_kubernetes.core.v1 import Service
+from pulumi_kubernetes import core
+from pulumi_kubernetes.admissionregistration.v1 import MutatingWebhookConfiguration
 from pulumi_kubernetes.helm.v3 import Release
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components import mesh_records
 from components.availability import ONE_AT_A_TIME, scattered
@@ -15,7 +17,8 @@ from components.layer import Layer, LayerArgs
 from components.merge import merge
 from components.presets import replicas, resources
 from components.settings import Settings
-from components.topology import Topology
+from components.settings_canary import UNNAMED
+from components.topology import Service, Topology
 
 ACCESS_LOG_PROVIDER = "otel"
 TRACING_PROVIDER = "otel-tracing"
@@ -44,12 +47,22 @@ def mesh_config(settings: Settings, topology: Topology) -> dict[str, Any]:
 
 def base_values(settings: Settings) -> dict[str, Any]:
     """Helm values of the chart base."""
-    return merge(values_file("base"), {"defaultRevision": settings.istio.revision or "default"})
+    return merge(values_file("base"), {"defaultRevision": settings.istio.revision or UNNAMED})
 
 
 def istiod_values(settings: Settings, topology: Topology) -> dict[str, Any]:
-    """Helm values of the chart istiod."""
-    preset, revision = settings.preset, settings.istio.revision
+    """Helm values of the control plane that the data plane follows."""
+    return _control_plane_values(settings, topology, settings.istio.revision)
+
+
+def canary_values(settings: Settings, topology: Topology) -> dict[str, Any]:
+    """Helm values of the control plane beside it: the same but for its name, so that a promotion changes neither."""
+    assert settings.istio.canary is not None, "asked for only where there is one"
+    return _control_plane_values(settings, topology, settings.istio.canary.name)
+
+
+def _control_plane_values(settings: Settings, topology: Topology, revision: str | None) -> dict[str, Any]:
+    preset = settings.preset
     # the size of sidecars, of the init containers beside them, and of waypoints
     proxy = resources("istio-proxy", preset)
     count = replicas("istiod", preset)
@@ -60,8 +73,8 @@ def istiod_values(settings: Settings, topology: Topology) -> dict[str, Any]:
         "global": {"proxy": {"resources": proxy}, "waypoint": {"resources": proxy}},
         "meshConfig": mesh_config(settings, topology),
     }
-    if settings.istio.revision:
-        derived["revision"] = settings.istio.revision
+    if revision:
+        derived["revision"] = revision
     if settings.istio.mode == "ambient":
         derived["profile"] = "ambient"
     return merge(values_file("istiod"), derived)
@@ -99,6 +112,34 @@ def gateway_values(settings: Settings) -> dict[str, Any]:
     if settings.istio.revision:
         derived["revision"] = settings.istio.revision
     return merge(values_file("gateway"), derived)
+
+
+def tag_webhooks(tag: str, istiod: Service) -> list[dict[str, Any]]:
+    """The webhooks by which pods that ask for a tag, or whose namespace does, get the proxy of the control plane it points to.
+
+    An object of ours and not the chart's `revisionTags`: a release that takes a tag over from another would find it owned, and in between
+    pods would start without a proxy. Source: istio 1.30.3 istio-discovery/templates/revision-tags-mwc.yaml.
+    """
+    absent = [{"key": key, "operator": "DoesNotExist"} for key in ("istio.io/rev", "istio-injection")]
+    asked = {"key": "istio.io/rev", "operator": "In", "values": [tag]}
+    not_off = {"key": "sidecar.istio.io/inject", "operator": "NotIn", "values": ["false"]}
+    common = {
+        # who signed the certificate is filled in by the control plane itself
+        "clientConfig": {"service": {"name": istiod.name, "namespace": istiod.namespace, "path": "/inject", "port": 443}},
+        "sideEffects": "None",
+        "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "admissionReviewVersions": ["v1"],
+    }
+    selectors = {
+        "rev.namespace.sidecar-injector.istio.io": ([asked, absent[1]], [not_off]),
+        "rev.object.sidecar-injector.istio.io": (absent, [not_off, asked]),
+    }
+    return [
+        {**common, "name": name, "namespaceSelector": {"matchExpressions": namespaces}, "objectSelector": {"matchExpressions": pods}}
+        for name, (namespaces, pods) in selectors.items()
+    ]
 
 
 def telemetry_spec(settings: Settings) -> dict[str, Any]:
@@ -141,10 +182,22 @@ class Istio(Layer):
         releases = topology.releases
         base = self._release(releases.istio_base, base_values(settings), self._namespace(releases.istiod.namespace))
         istiod = self._release(releases.istiod, istiod_values(settings, topology), base)
+        if releases.istiod_canary is not None:
+            self._release(releases.istiod_canary, canary_values(settings, topology), base)  # nobody follows it yet, or any more
+        if settings.istio.tag is not None:
+            return [istiod], [self._tag(settings.istio.tag, settings.istio.revision or UNNAMED, topology, istiod)]
         if settings.istio.mode != "ambient":
             return [istiod], []
         cni = self._release(releases.istio_cni, cni_values(settings), istiod)
         return [istiod], [cni, self._release(releases.ztunnel, ztunnel_values(settings), istiod)]
+
+    def _tag(self, tag: str, revision: str, topology: Topology, istiod: Release) -> Resource:
+        """The tag as the control planes know one: by these labels each finds those that point to it."""
+        name = f"istio-revision-tag-{tag}"
+        labels = {"app": "sidecar-injector", "istio.io/tag": tag, "istio.io/rev": revision}
+        metadata = ObjectMetaArgs(name=name, labels=labels, annotations=values_file("istiod")["sidecarInjectorWebhookAnnotations"])
+        webhooks: Any = tag_webhooks(tag, topology.istiod)
+        return MutatingWebhookConfiguration(name, metadata=metadata, webhooks=webhooks, opts=self._child(istiod))
 
     def _address(self, settings: Settings, topology: Topology, gateway: Release | None) -> Output[str]:
         """Where clients reach the gateway: the load balancer's address; the Service's own host where there is none, or it is not ours."""
@@ -152,7 +205,7 @@ class Istio(Layer):
             return Output.from_input(topology.gateway.host)
         # the id is unknown until the release is there, so a preview of an empty cluster reads nothing
         status = gateway.status
-        service = Service.get("gateway-address", Output.concat(status.namespace, "/", status.name), opts=self._child())
+        service = core.v1.Service.get("gateway-address", Output.concat(status.namespace, "/", status.name), opts=self._child())
         return service.status.apply(_load_balancer_address)
 
 

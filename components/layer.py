@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pulumi import ComponentResource, CustomTimeouts, Input, Resource, ResourceOptions
 from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.helm.v3 import Release, ReleaseArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
 from components import topology
 from components.charts import Charts
 from components.settings import Settings
+
+if TYPE_CHECKING:
+    from components.network import Guards
 
 PREFIX = "istio-stack"
 HELM_TIMEOUT_SECONDS = 600
@@ -27,11 +31,13 @@ SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 
 @dataclass(frozen=True)
 class LayerArgs:
-    """What a layer is made of: the choices, the names and the charts. A layer that needs a secret has Args of its own."""
+    """What a layer is made of: the choices, the names, the charts, and what guards its namespaces. A layer that needs a secret has Args of
+    its own."""
 
     settings: Settings
     topology: topology.Topology
     charts: Charts
+    guards: Guards
 
 
 class Layer(ComponentResource):
@@ -42,14 +48,21 @@ class Layer(ComponentResource):
     def __init__(self, name: str, args: LayerArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__(f"{PREFIX}:{self.token}", name, None, opts)
         self._charts = args.charts
+        self._guards = args.guards
 
     def _child(self, *depends_on: Resource, **options: Any) -> ResourceOptions:
         return ResourceOptions(parent=self, depends_on=list(depends_on), **options)
 
     def _namespace(self, name: str, labels: Mapping[str, str] | None = None, *depends_on: Resource) -> Namespace:
-        """A namespace of ours. Deleting it takes all that is left inside along, so what must survive lives elsewhere."""
+        """A namespace of ours, with its guards. Deleting it takes all that is left inside along, so what must survive lives elsewhere."""
         metadata = ObjectMetaArgs(name=name, labels=dict(labels) if labels else None)
-        return Namespace(name, metadata=metadata, opts=self._child(*depends_on))
+        made = Namespace(name, metadata=metadata, opts=self._child(*depends_on))
+        for policy in self._guards[name]:
+            spec: Any = policy.spec
+            NetworkPolicy(
+                f"{name}-{policy.name}", metadata=ObjectMetaArgs(name=policy.name, namespace=name), spec=spec, opts=self._child(made)
+            )
+        return made
 
     def _release(self, release: topology.Release, values: Mapping[str, Input[Any]], *depends_on: Resource) -> Release:
         """A Helm release under the one policy: explicit name, exact archive, all or nothing, bounded, replaced only after deletion."""
@@ -58,8 +71,8 @@ class Layer(ComponentResource):
             ReleaseArgs(
                 name=release.name,
                 namespace=release.namespace,
-                chart=self._charts.archive(release.chart),
-                version=self._charts[release.chart].version,
+                chart=self._charts.archive(release.entry),
+                version=self._charts[release.entry].version,
                 values=values,
                 atomic=True,
                 cleanup_on_fail=True,

@@ -27,6 +27,7 @@ from components.settings_base import (
     Source,
     VolumeGi,
 )
+from components.settings_canary import CanarySettings
 from components.settings_existing import ExistingCertManager, ExistingIstio, ExistingPrometheus
 
 __all__ = ["Model", "Preset", "Settings"]
@@ -38,14 +39,17 @@ class AcmeSettings(Model):
     email: Email
     """Where the authority writes before a certificate expires."""
     server: HttpsUrl = "https://acme-v02.api.letsencrypt.org/directory"
+    """Address of the authority's directory."""
 
 
 class CertManagerSettings(Model):
     """The certificate authority of the stack."""
 
     source: Source = "install"
+    """`existing`: the cluster has it; only the issuer is made."""
     existing: ExistingCertManager | None = None
     issuer: Literal["selfSigned", "acme"] = "selfSigned"
+    """Who signs: an authority of this stack's own, or one that speaks ACME. Another issuer signs every certificate anew."""
     acme: AcmeSettings | None = None
 
     @model_validator(mode="after")
@@ -61,11 +65,19 @@ class IstioSettings(Model):
     """The service mesh."""
 
     source: Source = "install"
+    """`existing`: the cluster has it; what is told to proxies by custom resources is made, and the gateway if it has none."""
     existing: ExistingIstio | None = None
     mode: Literal["sidecar", "ambient"] = "sidecar"
     """`sidecar`: a proxy in every pod. `ambient`: a node proxy, and one waypoint per enrolled namespace for request telemetry."""
     revision: DnsLabel | None = None
-    """Name of this control plane when several run side by side (canary upgrades). Namespaces are then labelled istio.io/rev."""
+    """Name of the control plane that the data plane follows. Namespaces are then labelled istio.io/rev."""
+    chart_version: ChartVersion | None = None
+    """Its version. Default: what the lock pins as istiod; another one stands in the lock as `istiod@<version>`."""
+    canary: CanarySettings | None = None
+    """A second control plane beside it, for as long as an upgrade takes; to promote it, swap the two (docs/upgrade.md)."""
+    tag: DnsLabel | None = None
+    """Name under which namespaces follow whatever `revision` is: they are labelled istio.io/rev with it once, and a promotion moves all
+    of them, each pod when it is next started."""
     sampling_percentage: Percentage = 100.0
     """Share of requests whose trace the mesh starts, in per cent. A trace that a caller already started follows the caller's decision."""
     gateway_replicas: Replicas | None = None
@@ -94,10 +106,13 @@ class PrometheusSettings(Model):
     replicas: Replicas = 1
     """Only one is right: see the rule below."""
     retention_days: RetentionDays = 7
+    """Days that metrics are kept; less deletes older ones at once, and the volume must hold them."""
     volume_gi: VolumeGi = 20
+    """Volume of the metrics, in GiB. Prometheus deletes the oldest before it is full."""
     out_of_order_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
     """How late a sample may arrive. Batches over OTLP arrive out of order; 0 would drop them."""
     scrape_interval_seconds: Annotated[int, Field(ge=5, le=300)] = 30
+    """How often metrics are fetched. Half as long is twice the samples."""
 
     @model_validator(mode="after")
     def _pushes_need_one(self) -> PrometheusSettings:
@@ -121,7 +136,9 @@ class TempoSettings(Model):
     replication_factor: Literal[1, 3] = 1
     """On how many ingesters each span goes. With 3, one of them may die and nothing is missing."""
     retention_days: RetentionDays = 7
+    """Days that traces are kept; less deletes older ones."""
     volume_gi: VolumeGi = 10
+    """Volume of what is not in blobs yet, in GiB, of each process that holds fresh traces. Another size makes the StatefulSet anew."""
 
     @model_validator(mode="after")
     def _single_is_one(self) -> TempoSettings:
@@ -154,6 +171,7 @@ class SchemaPeriod(Model):
     """One period of Loki's schema; only ever append, a changed period makes its data unreadable."""
 
     start: Annotated[CalendarDay, Field(alias="from")]
+    """First day of the period, in UTC; a new one must be in the future when it is added."""
     schema_version: Annotated[Literal["v13"], Field(alias="schema")] = "v13"
     """v13 with the tsdb index: what structured metadata, and with it OTLP, needs."""
 
@@ -162,11 +180,15 @@ class LokiSettings(Model):
     """The log store."""
 
     mode: Literal["monolithic", "distributed"] = "monolithic"
+    """`monolithic`: every part in one process, documented good to about 20 GB a day. `distributed`: every part scales by itself."""
     replicas: Replicas = 1
     """Processes that hold fresh logs: the monolith's own, or the ingesters of the distributed mode."""
     replication_factor: Annotated[int, Field(ge=1, le=5)] = 1
+    """On how many processes each line goes. With 3, one of them may die and nothing is missing."""
     retention_days: RetentionDays = 7
+    """Days that logs are kept; less deletes older ones."""
     volume_gi: VolumeGi = 10
+    """Volume of what is not in blobs yet, in GiB, of each process that holds fresh logs. Another size makes the StatefulSet anew."""
     schema_periods: Annotated[tuple[SchemaPeriod, ...], Field(strict=False)] = (SchemaPeriod.model_validate({"from": "2024-04-01"}),)
 
     @model_validator(mode="after")
@@ -231,6 +253,7 @@ class GrafanaSettings(Model):
     """The place to look."""
 
     admin_user: Annotated[str, Field(min_length=1, max_length=64)] = "admin"
+    """Name of the administrator whose password is `grafanaAdminPassword`."""
     replicas: Replicas = 1
     """Only one is right: see the rule below."""
     volume_gi: VolumeGi | None = None
@@ -259,6 +282,14 @@ class LoadSettings(Model):
     """Megabytes (10^6 bytes) of logs: the pods' standard output, logs over OTLP and the mesh's access logs together."""
     active_series: Annotated[int, Field(ge=0, le=10**12)] | None = None
     """Time series that Prometheus holds at once."""
+
+
+class ClusterNetworkSettings(Model):
+    """Who may connect to the stack's own pods."""
+
+    policies: bool = True
+    """Whether each namespace of the stack is closed by NetworkPolicies to all but the connections that the signal graph has. They bind only
+    where the cluster's network plugin enforces them (in AKS: Cilium, Calico or Azure's own, chosen when the cluster is made)."""
 
 
 class SampleAppSettings(Model):
@@ -295,4 +326,5 @@ class Settings(Model):
     slos: Annotated[tuple[SloSettings, ...], Field(strict=False)] = ()
     """What services in the mesh promise; each becomes recording rules, burn-rate alerts and a row of the objectives' dashboard."""
     alerting: AlertingSettings = AlertingSettings()
+    network: ClusterNetworkSettings = ClusterNetworkSettings()
     sample_app: SampleAppSettings = SampleAppSettings()

@@ -47,7 +47,9 @@ class SloSettings(Model):
     """The objective of one Kubernetes Service in the mesh, over thirty days."""
 
     service: DnsLabel
+    """Name of the Service."""
     namespace: DnsLabel
+    """Namespace of the Service."""
     objective: Objective
     """Share of requests that must not fail, in per cent. A failure is a 5xx, or a gRPC status that is the server's fault."""
     latency_ms: LatencyMs | None = None
@@ -65,7 +67,9 @@ class SecretReference(Model):
     """An entry of a Secret in Alertmanager's own namespace (`prometheus`). Somebody else makes that Secret."""
 
     name: ResourceName
+    """Name of the Secret."""
     key: EntryName
+    """Which of its entries."""
 
 
 ReceiverKind = Literal["slack", "teams", "email", "pagerDuty", "webhook"]
@@ -90,7 +94,9 @@ class ReceiverSettings(Model):
     """Somebody who hears of alerts."""
 
     name: DnsLabel
+    """What Alertmanager calls it; each its own."""
     kind: ReceiverKind
+    """How it hears."""
     severities: Annotated[tuple[Severity, ...], Field(strict=False)] = ("critical", "warning")
     """Which alerts it gets. Several receivers may get the same."""
     secret: Annotated[SecretReference | None, BeforeValidator(_no_secret_in_clear)] = None
@@ -99,7 +105,9 @@ class ReceiverSettings(Model):
     channel: Channel | None = None
     """slack: where it is posted."""
     to: Email | None = None
+    """email: who gets it."""
     sender: Annotated[Email | None, Field(alias="from")] = None
+    """email: who it is from."""
     smarthost: Authority | None = None
     """email: the relay that takes it, by STARTTLS."""
     username: Annotated[str, Field(min_length=1)] | None = None

@@ -36,7 +36,9 @@ class AksSettings(Model):
     """An AKS cluster by name. Kubeconfig and, for workload identity, the issuer are looked up with the rights of whoever runs Pulumi."""
 
     resource_group: ResourceGroupName
+    """The group that the cluster itself is in, not the one of its nodes."""
     name: ManagedClusterName
+    """Name of the cluster."""
 
 
 class ClusterSettings(Model):
@@ -100,6 +102,7 @@ class ResourceGroupSettings(Model):
     """The group that the storage account, its identities and its private endpoint go into."""
 
     name: ResourceGroupName
+    """Another name is another group, and moves nothing."""
     create: bool = True
     """false: the group is there already, and `destroy` leaves it."""
 
@@ -165,7 +168,9 @@ class AzureSettings(Model):
     """The subscription, and the storage account in it."""
 
     subscription_id: Guid
+    """Subscription of the storage account, and of `cluster.aks`."""
     tenant_id: Guid
+    """Tenant of the stores' identities."""
     location: Location
     """Where the account is; near the cluster, since traffic between regions is paid for."""
     resource_group: ResourceGroupSettings
@@ -186,6 +191,7 @@ class AzureSettings(Model):
     """Which of the account's two keys the stores use: odd key1, even key2. One more moves their pods to the other key; then the old one
     can be regenerated. Only for storage.auth accountKey."""
     tags: Annotated[dict[TagName, TagValue], Field(max_length=50)] = Field(default_factory=dict)
+    """On everything of this stack in Azure that takes tags."""
 
     @model_validator(mode="after")
     def _the_location_is_in_the_cloud(self) -> AzureSettings:

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
-def matching(pattern: str, rule: str) -> AfterValidator:
-    """A constraint on text that says its rule in words instead of showing a regular expression."""
-    compiled = re.compile(pattern)
+@dataclass(frozen=True)
+class Matching:
+    """A constraint on text that says its rule in words instead of showing a regular expression, in the schema as `rule`, too."""
 
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise PydanticCustomError("rule", "{rule}", {"rule": rule})
+    pattern: re.Pattern[str]
+    rule: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "rule": self.rule}
+
+    def _check(self, value: str) -> str:
+        if not self.pattern.fullmatch(value):
+            raise PydanticCustomError("rule", "{rule}", {"rule": self.rule})
         return value
 
-    return AfterValidator(check)
+
+def matching(pattern: str, rule: str) -> Matching:
+    """Text that matches a pattern as a whole; `rule` says in words what that takes."""
+    return Matching(re.compile(pattern), rule)
 
 
 Preset = Literal["small", "medium", "large"]
@@ -57,6 +70,8 @@ ImageReference = Annotated[
 
 
 class Model(BaseModel):
-    """What all settings share: frozen, camelCase on the outside, unknown keys refused, no silent conversion."""
+    """What all settings share: frozen, camelCase on the outside, unknown keys refused, no silent conversion, docstrings as descriptions."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
+    )

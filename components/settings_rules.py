@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from components.settings_alerting import RECEIVER_KEYS
+from components.settings_canary import canaries_are_of_our_mesh, control_planes_differ
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -171,6 +172,8 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _what_exists_is_not_sized_here,
     _go_needs_our_operator,
     _challenges_need_our_mesh,
+    control_planes_differ,
+    canaries_are_of_our_mesh,
     _objectives_differ,
     _latency_is_whole,
     _objectives_fit_into_memory,

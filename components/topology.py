@@ -117,7 +117,13 @@ def injection_labels(settings: Settings) -> tuple[tuple[str, str], ...]:
     """Labels by which a namespace joins the mesh, by mode and revision."""
     if settings.istio.mode == "ambient":
         return (("istio.io/dataplane-mode", "ambient"), ("istio.io/use-waypoint", "waypoint"))
-    return (("istio.io/rev", settings.istio.revision),) if settings.istio.revision else (("istio-injection", "enabled"),)
+    follows = settings.istio.tag or settings.istio.revision
+    return (("istio.io/rev", follows),) if follows else (("istio-injection", "enabled"),)
+
+
+def control_plane(namespace: str, revision: str | None, version: str | None) -> Release:
+    """The release of istiod by the name of its revision, which is all that tells it from others: a promotion changes neither."""
+    return Release(f"istiod-{revision}" if revision else "istiod", namespace, "istiod", version)
 
 
 def _blobs(settings: Settings, store: str, project: str, stack: str) -> BlobStore:
@@ -177,6 +183,13 @@ def _governed_by_prometheus_operator(prometheus: str) -> tuple[OperatorService, 
     )
 
 
+def _control_planes(settings: Settings) -> tuple[str, ...]:
+    """Entries of istiod's chart: of one control plane, or of two that may have the same."""
+    istio = settings.istio
+    both = (istio.chart_version, *((istio.canary.chart_version,) if istio.canary else ()))
+    return tuple(dict.fromkeys(Release("istiod", "", "istiod", version).entry for version in both))
+
+
 def installed_charts(settings: Settings) -> tuple[str, ...]:
     """Entries of the chart lock that a stack installs; not those of what its cluster has already."""
     ours = settings.istio.source == "install"
@@ -185,7 +198,7 @@ def installed_charts(settings: Settings) -> tuple[str, ...]:
         *(("prometheus-operator-crds",) if settings.prometheus.source == "install" else ()),
         *(("gateway-api", "cni", "ztunnel") if ambient and ours else ()),
         *(("cert-manager",) if settings.cert_manager.source == "install" else ()),
-        *(("base", "istiod") if ours else ()),
+        *(("base", *_control_planes(settings)) if ours else ()),
         *(("gateway",) if settings.istio.own_gateway else ()),
         *(("kube-prometheus-stack",) if settings.prometheus.source == "install" else ()),
         "tempo-distributed" if settings.tempo.mode == "distributed" else "tempo",
@@ -199,14 +212,14 @@ def installed_charts(settings: Settings) -> tuple[str, ...]:
 def plan(settings: Settings, project: str = "istio-stack", stack: str = "local") -> Topology:
     """All names of a stack, from its settings and its name alone."""
     distributed_tempo = settings.tempo.mode == "distributed"
-    revision = settings.istio.revision
-    istiod = f"istiod-{revision}" if revision else "istiod"
+    canary = settings.istio.canary
     prometheus = kube_prometheus_fullname("prom")
     collector, telemetry = "otel", "observability"
     collector_name = collector_service(collector)
     metrics = _metrics(settings)
     gateway, gateway_label = _gateway(settings)
     mesh = (settings.istio.existing or ExistingIstio()).namespace
+    istiod = control_plane(mesh, settings.istio.revision, settings.istio.chart_version)
     traces = Service("tempo-query-frontend" if distributed_tempo else "tempo", "tempo", 3200)
     logs = Service("loki-gateway", "loki", 80)
     tempo_chart = "tempo-distributed" if distributed_tempo else "tempo"
@@ -216,7 +229,8 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
             crds=Release("prometheus-operator-crds", metrics.namespace, "prometheus-operator-crds"),
             cert_manager=_certificates(settings),
             istio_base=Release("istio-base", mesh, "base"),
-            istiod=Release(istiod, mesh, "istiod"),
+            istiod=istiod,
+            istiod_canary=control_plane(mesh, canary.name, canary.chart_version) if canary else None,
             istio_cni=Release("istio-cni", mesh, "cni"),
             ztunnel=Release("ztunnel", mesh, "ztunnel"),
             gateway=Release("istio-ingressgateway", "istio-ingress", "gateway"),
@@ -238,7 +252,7 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
         azurite_key=SecretKey("azurite-key", AZURITE.namespace, STORE_KEY),
         tempo_blobs=_blobs(settings, "tempo", project, stack),
         loki_blobs=_blobs(settings, "loki", project, stack),
-        istiod=Service(istiod, mesh, 15014),
+        istiod=Service(istiod.name, mesh, 15014),
         gateway=gateway,
         gateway_label=gateway_label,
         injection_labels=injection_labels(settings),

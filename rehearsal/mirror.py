@@ -95,4 +95,4 @@ def decide(wishes: Wishes, answering: Set[str], directory: Path, simulated: bool
 
 
 def _file(name: str, entry: Mapping[str, Any]) -> str:
-    return f"{name}-{entry['version']}.{'yaml' if entry.get('kind') == 'manifest' else 'tgz'}"
+    return f"{name.partition('@')[0]}-{entry['version']}.{'yaml' if entry.get('kind') == 'manifest' else 'tgz'}"

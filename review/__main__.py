@@ -1,4 +1,4 @@
-"""`make render` and `make diff`: what a stack is made of, and what a change does to it. `python -m review --help`.
+"""`make render`, `make diff` and `make upgrade`: what a stack is made of, and what a change does to it. `python -m review --help`.
 
 Exit code 0, 1 where a change is refused, 2 for bad input.
 """
@@ -15,7 +15,7 @@ from rich.console import Console
 from components.errors import ConfigurationError
 from rehearsal import console
 from rehearsal.errors import RehearsalError
-from review import report, work, worktree, writing
+from review import report, upgrade, upgrade_report, work, worktree, writing
 from review.errors import Refusal
 from review.judging import review
 from review.recorder import ROOT
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Runs one command and returns the exit code."""
     chosen = _parser().parse_args(arguments)
     try:
-        return {"render": _render, "diff": _diff}[chosen.command](chosen, root)
+        return {"render": _render, "diff": _diff, "upgrade": _upgrade}[chosen.command](chosen, root)
     except (Refusal, RehearsalError, ConfigurationError) as error:
         console.error(str(error))
     except OSError as error:
@@ -46,8 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("--base", required=True, metavar="REF", help="branch, tag or commit to compare with")
     diff.add_argument("--markdown", type=Path, metavar="FILE", help="also write it as a comment")
     diff.add_argument("--json", type=Path, metavar="FILE", help="also write it for tools")
-    for command in (render, diff):
+    steps = commands.add_parser("upgrade", help="the steps to another version of a chart, and what it makes of today's values")
+    steps.add_argument("--chart", required=True, help="a chart of the lock")
+    steps.add_argument("--to", required=True, metavar="VERSION", help="the version wanted")
+    steps.add_argument("--archive", type=Path, help="its archive, or a folder of archives (default: its repository)")
+    for command in (render, diff, steps):
         command.add_argument("--stack", default=ALL, help="a stack by its Pulumi.<stack>.yaml, or all (default)")
+    for command in (render, diff):
         command.add_argument("--bundles", action="store_true", help="take no real chart, even where it can be had: the same everywhere")
     return parser
 
@@ -86,6 +91,16 @@ def _diff(chosen: argparse.Namespace, root: Path) -> int:
         for line in one.refusals:
             console.error(f"refused, stack {one.stack}: {line}")
     return REFUSED if any(one.refusals for one in reviews) else 0
+
+
+def _upgrade(chosen: argparse.Namespace, root: Path) -> int:
+    stacks = _stacks(chosen.stack, root)
+    wanted = upgrade.wish(chosen.chart, chosen.to, root)
+    screen = Console(width=None if sys.stdout.isatty() else 200)
+    upgrade_report.plan(wanted, screen)
+    checked = upgrade.check(wanted, stacks, chosen.archive, root)
+    upgrade_report.findings(wanted, checked, screen)
+    return REFUSED if wanted.missing or checked.wrong else 0
 
 
 if __name__ == "__main__":

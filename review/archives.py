@@ -74,13 +74,14 @@ def fill(wanted: Wanted, archives: Mapping[str, Path], into: Path) -> dict[str, 
     entries = _entries(wanted.lock_file)
     into.mkdir(parents=True, exist_ok=True)
     for name, entry in entries.items():
-        file = f"{name}-{entry['version']}.{'yaml' if entry.get('kind') == 'manifest' else 'tgz'}"
+        chart = name.partition("@")[0]
+        file = f"{chart}-{entry['version']}.{'yaml' if entry.get('kind') == 'manifest' else 'tgz'}"
         if name in archives:
             content = archives[name].read_bytes()
         else:
             own = wanted.root / _BUNDLES
-            bundles = own if (own / name).is_dir() else pack.BUNDLES
-            content = pack.archive(name, str(entry["version"]), str(entry["appVersion"]), bundles)
+            bundles = own if (own / chart).is_dir() else pack.BUNDLES
+            content = pack.archive(chart, str(entry["version"]), str(entry["appVersion"]), bundles)
         (into / file).write_bytes(content)
         entry.update(digest=sha256(content).hexdigest(), standIn=name not in archives)
     (into / "charts.yaml").write_text(yaml.safe_dump({"charts": entries}, sort_keys=False))

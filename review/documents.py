@@ -68,7 +68,7 @@ _Dumper.add_representer(Concealed, lambda dumper, value: dumper.represent_scalar
 def parts(text: str) -> Iterator[dict[str, Any]]:
     """The objects of a stream of YAML documents, in their order; the same text is read once. Must not be changed."""
     for part in ("\n" + text).split("\n---"):
-        found = _read(part)
+        found = read(part)
         if isinstance(found, dict) and found.get("kind") == "List":
             yield from found["items"]
         elif isinstance(found, dict):
@@ -76,7 +76,8 @@ def parts(text: str) -> Iterator[dict[str, Any]]:
 
 
 @cache
-def _read(text: str) -> Any:
+def read(text: str) -> Any:
+    """The one document of a text, read once. Must not be changed."""
     return yaml.load(text, _Loader)
 
 
@@ -85,7 +86,7 @@ def nested(text: str) -> Any:
     if "\n" not in text and not text.startswith(("{", "[")):
         return None
     try:
-        found = _read(text)
+        found = read(text)
     except (yaml.YAMLError, ValueError):
         return None
     return found if isinstance(found, dict) and all(isinstance(key, str) for key in found) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from review import guards
 from review.classes import ORDER, Class, Judged, of_field, of_object
 from review.compare import ABSENT, Difference, configuration_moved, differences
 from review.render import Rendering
@@ -73,6 +74,9 @@ def review(stack: str, pair: Pair) -> Review:
     notes += _stand_ins(base, head)
     notes += [f"was there before: {line}" for line in (head.leaks if head else ()) if base and line in base.leaks]
     refusals = tuple(line for line in (head.leaks if head else ()) if base is None or line not in base.leaks)
+    if head is not None:
+        refusals += tuple(guards.broken(base, head))
+        notes += guards.standing(base, head)
     judged = [(d, of_object(d)) for d in differences(base, head)]
     shown = [(d, one) for d, one in judged if d.action != "change" or d.fields or one.kind != "safe"]
     shown.sort(key=lambda item: ORDER.index(item[1].kind))

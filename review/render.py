@@ -133,7 +133,7 @@ class Checkout:
                 objects.append(_own_object(resource, inputs, layer))
                 continue
             file = Path(inputs["chart"]).name
-            chart = next(name for name, entry in entries.items() if file == f"{name}-{entry['version']}.tgz")
+            chart = next(name for name, entry in entries.items() if file == f"{name.partition('@')[0]}-{entry['version']}.tgz")
             used[chart] = ChartUse(str(entries[chart]["version"]), _KEYS[bool(entries[chart]["standIn"])])
             install = Install(inputs["name"], inputs["namespace"], mirror / file, inputs.get("values") or {})
             objects += self._release(install, chart, used[chart], layer)

@@ -74,7 +74,7 @@ class Rendered:
         return self._object(self._stack.topology.releases.gateway, istio.gateway_values(self._stack.settings), "Deployment")
 
     def _object(self, release: Release, values: dict[str, Any], kind: str, name: str | None = None) -> dict[str, Any]:
-        chart = self._folder / f"{release.chart}-{self._lock[release.chart]['version']}.tgz"
+        chart = self._folder / f"{release.chart}-{self._lock[release.entry]['version']}.tgz"
         command = [str(tools.ensure("helm")["helm"]), "template", release.name, str(chart), "--namespace", release.namespace]
         answer = subprocess.run(
             [*command, "--kube-version", KUBERNETES, "--values", "-"],

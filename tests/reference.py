@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from components.merge import equals_sign, read_yaml
+from review.chart_values import over
 
 
 class _Loader(yaml.CSafeLoader):
@@ -59,11 +60,3 @@ def defaults(chart: str) -> dict[str, Any]:
         if (folder / "values.yaml").is_file():
             values[folder.name] = over(read_yaml(folder / "values.yaml") or {}, values.get(folder.name) or {})
     return values
-
-
-def over(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    """What Helm makes of defaults and the values laid over them."""
-    merged = dict(base)
-    for key, value in top.items():
-        merged[key] = over(merged[key], value) if isinstance(value, dict) and isinstance(merged.get(key), dict) else value
-    return merged

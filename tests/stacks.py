@@ -57,8 +57,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """Configuration of each variant, as objects."""
 
 
-EVERY: dict[str, dict[str, Any]] = {**VARIANTS, **AZURE_VARIANTS}
-"""Those, and the stacks in Azure."""
+CANARY = {"istio": {"revision": "blue", "tag": "prod", "canary": {"revision": "green"}}, "sampleApp": {"image": IMAGE}}
+"""A mesh in the middle of an upgrade."""
+EVERY: dict[str, dict[str, Any]] = {**VARIANTS, **AZURE_VARIANTS, "canary": CANARY}
+"""Those, and the stacks in Azure, and one in between."""
 
 
 class Install(NamedTuple):
@@ -75,7 +77,7 @@ def settings_of(variant: str) -> Settings:
 def installs(settings: Settings, topology: Topology | None = None) -> Iterator[Install]:
     """Every release of a stack with the values it gets; not those of what its cluster has already."""
     names = topology or plan(settings)
-    yield from (install for install in _all(settings, names) if install.release.chart in names.charts)
+    yield from (install for install in _all(settings, names) if install.release.entry in names.charts)
 
 
 def _all(settings: Settings, names: Topology) -> Iterator[Install]:
@@ -84,6 +86,8 @@ def _all(settings: Settings, names: Topology) -> Iterator[Install]:
     yield Install(r.cert_manager, cert_manager.values(settings))
     yield Install(r.istio_base, istio.base_values(settings))
     yield Install(r.istiod, istio.istiod_values(settings, names))
+    if r.istiod_canary is not None:
+        yield Install(r.istiod_canary, istio.canary_values(settings, names))
     if settings.istio.mode == "ambient":
         yield Install(r.istio_cni, istio.cni_values(settings))
         yield Install(r.ztunnel, istio.ztunnel_values(settings))

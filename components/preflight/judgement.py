@@ -130,9 +130,10 @@ def _missing(product: Product, found: list[Workload], topology: Topology) -> Ite
 
 
 def _in_the_way(product: Product, found: list[Workload], settings: Settings, topology: Topology) -> Iterator[Finding]:
-    ours = product.release(topology)
+    canary = topology.releases.istiod_canary if product.key == "istio" else None
+    ours = {(release.namespace, release.name) for release in (product.release(topology), canary) if release}
     for workload in found:
-        if workload.namespace == ours.namespace and workload.release == ours.name:
+        if (workload.namespace, workload.release) in ours:
             continue  # this stack's own, from an earlier `up`
         if product.key == "istio" and settings.istio.revision is not None and not workload.name.endswith(f"-{settings.istio.revision}"):
             continue  # control planes of different revisions live side by side

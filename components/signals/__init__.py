@@ -15,8 +15,10 @@ from components.topology import Topology
 __all__ = ["Graph", "defects", "graph", "require"]
 
 
-def require(settings: Settings, topology: Topology) -> None:
-    """Raises ConfigurationError, with one line for each defect, where a stack's signals would not find their way."""
-    found = defects(graph(settings, topology))
-    if found:
-        raise ConfigurationError(f"signals: {line}" for line in found)
+def require(settings: Settings, topology: Topology) -> Graph:
+    """The signal graph of a stack. Raises ConfigurationError, with one line for each defect, where signals would not find their way."""
+    found = graph(settings, topology)
+    wrong = defects(found)
+    if wrong:
+        raise ConfigurationError(f"signals: {line}" for line in wrong)
+    return found

@@ -36,8 +36,9 @@ def pack(lock_path: Path = ROOT / "charts.yaml", into: Path = ROOT / ".rehearsal
     lock = _read(lock_path)
     contents: dict[str, bytes] = {}
     for name, entry in lock["charts"].items():
-        content = archive(name, str(entry["version"]), str(entry["appVersion"]))
-        contents[f"{name}-{entry['version']}.{'yaml' if entry.get('kind') == 'manifest' else 'tgz'}"] = content
+        chart = name.partition("@")[0]  # another version of a chart stands in the lock as <chart>@<version>
+        content = archive(chart, str(entry["version"]), str(entry["appVersion"]))
+        contents[f"{chart}-{entry['version']}.{'yaml' if entry.get('kind') == 'manifest' else 'tgz'}"] = content
         entry.update(digest=sha256(content).hexdigest(), standIn=True)
         entry.pop("reason", None)
     try:

@@ -126,6 +126,40 @@ def test_one_changed_setting_updates_one_release(home: Home) -> None:
     assert config["limits_config"]["retention_period"] == "120h"
 
 
+def uids(home: Home) -> dict[str, str]:
+    """Every Deployment of the mesh's control planes, by what tells it from one made anew."""
+    items = home.api.request("GET", "/apis/apps/v1/namespaces/istio-system/deployments")["items"]
+    return {item["metadata"]["name"]: item["metadata"]["uid"] for item in items}
+
+
+def followed(home: Home) -> str:
+    """The control plane that the tag points to."""
+    tag = home.api.request("GET", "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-revision-tag-prod")
+    (name,) = {hook["clientConfig"]["service"]["name"] for hook in tag["webhooks"]}
+    return name
+
+
+def test_a_mesh_is_upgraded_by_a_second_control_plane_that_takes_over(home: Home, tmp_path: Path) -> None:
+    lock = yaml.safe_load((ROOT / "charts.yaml").read_text())
+    lock["charts"]["istiod@1.31.0"] = {**lock["charts"]["istiod"], "version": "1.31.0", "appVersion": "1.31.0"}
+    (home.directory / "two.yaml").write_text(yaml.safe_dump(lock))
+    old, new = {"revision": "default"}, {"revision": "1-31-0", "chartVersion": "1.31.0"}
+    steps = {"alone": {}, "beside": {"canary": new}, "promoted": {**new, "canary": old}, "moved": new}
+    seen: dict[str, dict[str, str]] = {}
+    tags: dict[str, str] = {}
+    for step, chosen in steps.items():
+        home.done("up", *changes({"istio": {**chosen, "tag": "prod"}, "chartLock": os.path.relpath(home.directory / "two.yaml", ROOT)}))
+        seen[step], tags[step] = uids(home), followed(home)
+    assert set(seen["alone"]) == {"istiod"}
+    assert seen["beside"] == seen["promoted"] == {**seen["alone"], **seen["moved"]}
+    assert set(seen["moved"]) == {"istiod-1-31-0"}
+    assert list(tags.values()) == ["istiod", "istiod", "istiod-1-31-0", "istiod-1-31-0"]
+    (container,) = home.api.request("GET", "/apis/apps/v1/namespaces/istio-system/deployments/istiod-1-31-0")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert container["image"].endswith(":1.31.0")
+
+
 @pytest.mark.parametrize("variant", [v for v in VARIANTS if v != "local"])
 def test_each_variant_replaces_the_one_before_and_is_then_stable(home: Home, variant: str) -> None:
     change = changes(VARIANTS[variant])
