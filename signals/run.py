@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -153,6 +154,13 @@ class Signals:
         answer = _get(self._admin[proxy], f"/stats?filter={name}&format=json")
         stats = json.loads(answer[1])["stats"]
         return sum(entry["value"] for entry in stats if entry.get("name", "").endswith(name))
+
+    def collector_counter(self, name: str, **labels: str) -> float | None:
+        """A counter of the collector's own, by some of its labels; None where nobody answers or nothing was counted yet."""
+        _, page = _get(self._ports[OWN_METRICS], "/metrics")
+        samples = re.findall(rf"^{name}\{{(.*)\}} (\S+)", page, re.MULTILINE)
+        wanted = [float(value) for said, value in samples if all(f'{key}="{text}"' in said for key, text in labels.items())]
+        return sum(wanted) if wanted else None
 
     def log(self, name: str) -> Path:
         """The log of a process: prometheus, collector, application, gateway, sidecar, waypoint."""
