@@ -106,6 +106,6 @@ def test_the_promql_behind_links_choices_and_the_proof_parses(asked: dict[str, s
     linked = {query for variant in EVERY for query in behind_datasources(variant)[1]}
     # a rule yields one value for each series: of a range the rate stands for what the proof reads
     proof = {f"rate({query})" if query.endswith("]") else query for query in asked["prometheus"] | {following.SERVICE_MAP}}
-    assert (len(choices), len(linked), len(proof)) == (5, 2, 6)
+    assert (len(choices), len(linked), len(proof)) == (4, 2, 6)
     rules = [{"record": f"asked:{number}", "expr": expr} for number, expr in enumerate(sorted(choices | linked | proof))]
     assert promtool.check({"groups": [{"name": "asked", "rules": rules}]}, tmp_path, lint=False) == ""
