@@ -26,7 +26,7 @@ from components.tempo import Tempo
 choices = config.load()
 names = topology.plan(choices, pulumi.get_project(), pulumi.get_stack())
 guards = network.guards(choices, signals.require(choices, names))
-charts = open_lock(choices.chart_lock, choices.chart_mirror)
+charts = open_lock(choices.chart_lock, choices.chart_mirror).gathered(names.charts)
 args = (choices, names, charts, guards)
 cluster = connect(choices, pulumi.get_stack())
 

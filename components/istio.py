@@ -10,7 +10,7 @@ from pulumi_kubernetes.admissionregistration.v1 import MutatingWebhookConfigurat
 from pulumi_kubernetes.helm.v3 import Release
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
-from components import mesh_records
+from components import mesh_access, mesh_records
 from components.availability import ONE_AT_A_TIME, scattered
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
@@ -170,6 +170,11 @@ class Istio(Layer):
             telemetry_spec(settings),
             control_plane,
         )
+        for namespace in settings.istio.strict_namespaces:
+            self._custom(
+                "security.istio.io/v1", "PeerAuthentication", mesh_access.EVERY_POD, namespace, mesh_access.strict_spec(), control_plane,
+                logical=f"{namespace}-strict",
+            )  # fmt: skip
         gateway: Release | None = None
         if settings.istio.own_gateway:
             # its pod says `image: auto`, which only the injector turns into an image

@@ -8,6 +8,7 @@ from pulumi import ResourceOptions
 from pulumi_kubernetes import apps, core
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components import mesh_access
 from components.layer import SKIP_AWAIT, Layer, LayerArgs
 from components.opentelemetry import PRIVILEGED
 from components.presets import resources
@@ -97,6 +98,22 @@ def waypoint_spec() -> dict[str, Any]:
     }
 
 
+def access_specs(settings: Settings, topology: Topology) -> dict[str, dict[str, Any]]:
+    """Specs of AuthorizationPolicies by name: the gateway alone asks for the sample.
+
+    In ambient mode what comes by the waypoint comes under the waypoint's identity, so it is let in as well, and itself lets the gateway in.
+    """
+    gateway = mesh_access.gateway_source(settings, topology)
+    labels = {"app.kubernetes.io/name": topology.sample.name}
+    if settings.istio.mode != "ambient":
+        return {topology.sample.name: mesh_access.callers_spec(labels, CONTAINER_PORT, gateway)}
+    waypoint = {"principals": [mesh_access.identity(topology.sample_namespace, WAYPOINT)]}
+    return {
+        topology.sample.name: mesh_access.callers_spec(labels, CONTAINER_PORT, gateway, waypoint),
+        WAYPOINT: mesh_access.waypoint_callers_spec(WAYPOINT, gateway),
+    }
+
+
 class SampleApp(Layer):
     """rolldice with its Service, Gateway and VirtualService."""
 
@@ -125,5 +142,9 @@ class SampleApp(Layer):
         apps.v1.Deployment(
             service.name, metadata=ObjectMetaArgs(**names), spec=deployment_spec(settings, topology), opts=self._child(namespace)
         )
+        security, strict = "security.istio.io/v1", mesh_access.strict_spec()
+        self._custom(security, "PeerAuthentication", mesh_access.EVERY_POD, service.namespace, strict, [namespace], logical="sample-strict")
+        for policy, spec in access_specs(settings, topology).items():
+            self._custom(security, "AuthorizationPolicy", policy, service.namespace, spec, [namespace])
         for kind, spec in (("Gateway", gateway_spec(topology)), ("VirtualService", virtual_service_spec(topology))):
             self._custom("networking.istio.io/v1", kind, service.name, service.namespace, spec, [namespace])

@@ -17,6 +17,7 @@ from components.settings_base import (
     Email,
     HttpsUrl,
     ImageReference,
+    ImageRegistry,
     Mirror,
     Model,
     Percentage,
@@ -80,6 +81,9 @@ class IstioSettings(Model):
     of them, each pod when it is next started."""
     sampling_percentage: Percentage = 100.0
     """Share of requests whose trace the mesh starts, in per cent. A trace that a caller already started follows the caller's decision."""
+    strict_namespaces: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = ()
+    """Namespaces of others, members of the mesh, whose proxies are to refuse what does not come under mutual TLS; the sample's own always
+    does. Callers outside of the mesh then reach them through the gateway alone."""
     gateway_replicas: Replicas | None = None
     """How many ingress gateways run. Default: what the preset says."""
     gateway_service: Literal["LoadBalancer", "ClusterIP"] = "LoadBalancer"
@@ -314,6 +318,10 @@ class Settings(Model):
     from an OCI registry). Default: each chart's own repository."""
     chart_lock: str = "charts.yaml"
     """Path of the lock: exact version and sha256 of every chart. A mirror with archives of its own brings a lock of its own."""
+    image_registry: ImageRegistry | None = None
+    """Registry from which every image comes, such as `registry.example.com/mirror`; it holds each under the path that it has everywhere:
+    docker.io/grafana/loki is registry.example.com/mirror/grafana/loki. `make mirror` lists them. Default: each image's own registry.
+    `sampleApp.image` is taken as it is written."""
     cert_manager: CertManagerSettings = CertManagerSettings()
     istio: IstioSettings = IstioSettings()
     prometheus: PrometheusSettings = PrometheusSettings()

@@ -60,6 +60,13 @@ Mirror = Annotated[
     str,
     matching(r"https?://\S+|(?!.*://).+", "must be a folder or an http(s):// address (`helm pull` fills a folder from an OCI registry)"),
 ]
+ImageRegistry = Annotated[
+    str,
+    matching(
+        r"(localhost|[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)+|[a-z0-9][a-z0-9.-]*(?=:\d))(:\d+)?(/[a-z0-9._-]+)*",
+        "must be a registry such as registry.example.com/mirror: a host with a dot or a port, no https://, no tag, no slash at the end",
+    ),
+]
 ImageReference = Annotated[
     str,
     matching(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 LIFECYCLE_MARGIN_DAYS = 7
 """How much longer than a store Azure waits, where settings do not say: a store that was off for a few days still deletes its own."""
 
+SAMPLE_NAMESPACE = "sample"
 LONGEST_WINDOW_DAYS = 3
 """Longest window of an objective's alerts (components/alerts/objectives.py)."""
 
@@ -161,6 +162,14 @@ def _receivers_need_our_alertmanager(settings: Settings) -> Iterator[str]:
         yield "alerting.receivers is set while prometheus.source is existing: its Alertmanager has routes of its own; remove the key"
 
 
+def _strict_namespaces_are_of_others(settings: Settings) -> Iterator[str]:
+    for index, namespace in enumerate(settings.istio.strict_namespaces):
+        if namespace in settings.istio.strict_namespaces[:index]:
+            yield f"istio.strictNamespaces.{index} is {namespace}: it stands there twice"
+        if namespace == SAMPLE_NAMESPACE:
+            yield f"istio.strictNamespaces.{index} is {namespace}: that is the sample's, which is strict already; remove it"
+
+
 RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _azure_is_described,
     _azure_is_used,
@@ -172,6 +181,7 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _what_exists_is_not_sized_here,
     _go_needs_our_operator,
     _challenges_need_our_mesh,
+    _strict_namespaces_are_of_others,
     control_planes_differ,
     canaries_are_of_our_mesh,
     _objectives_differ,

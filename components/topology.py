@@ -21,7 +21,7 @@ from components.addresses import (
 from components.names_azure import account_name, blob_suffix
 from components.settings import Settings
 from components.settings_existing import ExistingCertManager, ExistingIstio
-from components.settings_rules import LIFECYCLE_MARGIN_DAYS
+from components.settings_rules import LIFECYCLE_MARGIN_DAYS, SAMPLE_NAMESPACE
 
 __all__ = [
     "BlobStore",
@@ -263,12 +263,12 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
             Datasource("Tempo", "tempo", "tempo", traces),
             Datasource("Loki", "loki", "loki", logs),
         ),
-        sample=Service("rolldice", "sample", 80),
+        sample=Service("rolldice", SAMPLE_NAMESPACE, 80),
         collector=collector,
         collector_account=ServiceAccount("collector", telemetry),  # not <name>-collector: the operator makes one of that name
         instrumentation="default",
         telemetry_namespace=telemetry,
-        sample_namespace="sample",
+        sample_namespace=SAMPLE_NAMESPACE,
         issuer="istio-stack",
         operator_services=(
             OperatorService(

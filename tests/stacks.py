@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from components import alloy, cert_manager, crds, grafana, istio, loki, opentelemetry, prometheus, tempo
+from components import alloy, cert_manager, crds, grafana, images, istio, loki, opentelemetry, prometheus, tempo
 from components.config import parse
+from components.merge import merge
 from components.settings import Settings
 from components.topology import Release, Topology, plan
 from tests.azure_stacks import AZURE_VARIANTS
 
 PASSWORD = "sentinel-password"
-IMAGE = "registry.example.com/rolldice:1.0.0"
+REGISTRY = "registry.example.com/mirror"
+IMAGE = f"{REGISTRY}/rolldice:1.0.0"
 SLOS = [
     {"service": "rolldice", "namespace": "sample", "objective": 99.9, "latencyMs": 250, "latencyObjective": 99},
     {"service": "checkout", "namespace": "shop", "objective": 99.5},
@@ -39,10 +41,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "istio": {"mode": "ambient", "revision": "blue"},
         "sampleApp": {"image": IMAGE},
         "preset": "medium",
+        "imageRegistry": REGISTRY,
         "slos": SLOS,
     },
     "distributed": {
         "preset": "large",
+        "imageRegistry": REGISTRY,
         "tempo": {"mode": "distributed"},
         "loki": {"mode": "distributed", "replicas": 3, "replicationFactor": 3},
         "istio": {"gatewayReplicas": 2},
@@ -77,7 +81,9 @@ def settings_of(variant: str) -> Settings:
 def installs(settings: Settings, topology: Topology | None = None) -> Iterator[Install]:
     """Every release of a stack with the values it gets; not those of what its cluster has already."""
     names = topology or plan(settings)
-    yield from (install for install in _all(settings, names) if install.release.entry in names.charts)
+    for release, values in _all(settings, names):
+        if release.entry in names.charts:
+            yield Install(release, merge(values, images.values(release.chart, settings.image_registry)))
 
 
 def _all(settings: Settings, names: Topology) -> Iterator[Install]:

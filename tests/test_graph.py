@@ -78,6 +78,7 @@ def test_no_layer_outputs_a_secret(up: Run) -> None:
 DEFINED_BY = {
     "telemetry.istio.io": "istiod",
     "networking.istio.io": "istiod",
+    "security.istio.io": "istiod",
     "monitoring.coreos.com": "prometheus-operator-crds",
     "cert-manager.io": "cert-manager",
     "opentelemetry.io": "opentelemetry-operator",

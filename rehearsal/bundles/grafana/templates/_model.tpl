@@ -39,7 +39,7 @@ workloads:
     podAnnotations: {{ merge (dict "checksum/config" (printf "%s%s" (include "ini" .) (toJson $v.datasources) | sha256sum)) ($v.podAnnotations | default dict) | toJson }}
     containers:
       grafana:
-        image: docker.io/grafana/grafana:{{ .Chart.AppVersion }}
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/grafana/grafana:{{ .Chart.AppVersion }}
         resources: {{ toJson $v.resources }}
         ports: {grafana: 3000}
         env:
@@ -49,7 +49,7 @@ workloads:
       {{- with $v.sidecar.dashboards }}
       grafana-sc-dashboard:
         when: {{ .enabled }}
-        image: quay.io/kiwigrid/k8s-sidecar:2.10.1
+        image: {{ $v.global.imageRegistry | default "quay.io" }}/kiwigrid/k8s-sidecar:2.10.1
         resources: {{ toJson $v.sidecar.resources }}
         env:
         - {name: LABEL, value: {{ quote .label }}}
