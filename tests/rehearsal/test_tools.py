@@ -180,6 +180,21 @@ def test_a_program_is_told_its_version_as_it_says_it(fake_go: Fake, tmp_path: Pa
     assert f"-s -w -X {flag} -o" in calls(tmp_path)[0]
 
 
+@pytest.mark.parametrize(("said", "used"), [(None, "400"), ("50", "50")])
+def test_the_compiler_spends_its_time_on_the_build_unless_somebody_has_little_memory(
+    fake_go: Fake, monkeypatch: pytest.MonkeyPatch, said: str | None, used: str
+):
+    fake_go()
+    monkeypatch.delenv("GOGC", raising=False)
+    if said is not None:
+        monkeypatch.setenv("GOGC", said)
+    seen: list[str] = []
+    real = building._run
+    monkeypatch.setattr(building, "_run", lambda *given: (seen.append(given[4]["GOGC"]), real(*given)))
+    tools.ensure("helm")
+    assert seen == [used]
+
+
 def test_a_long_build_says_how_far_it_is(fake_go: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setattr(console, "PLAIN_INTERVAL_SECONDS", 0.4)
     fake_go(seconds=1.2)
