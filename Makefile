@@ -9,7 +9,7 @@
 #   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
 #   make verify    one request through STACK, followed into Tempo, Loki, Prometheus and along Grafana's links: GATEWAY_URL= TEMPO_URL=
 #                  LOKI_URL= PROMETHEUS_URL= GRAFANA_URL= (what is not given, kubectl forwards)  CONTEXT= HOST= JUNIT=file.xml
-#   make open      Grafana of STACK in the browser, through kubectl  (CONTEXT=)
+#   make open      where Grafana of STACK is, and how to get in; through kubectl where it has no public host, or with FORWARD=1  (CONTEXT=)
 #   make signals   the same through real processes on this machine, with the configuration of STACK  (SET=  TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: configuration, layers, charts, signals, sizes; `make docs-check` says which differ
@@ -92,7 +92,7 @@ verify: $(VENV)/.ready
 	@$(PY) -m verify --stack $(STACK) $(foreach pair,$(VERIFY),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))
 
 open: $(VENV)/.ready
-	@$(PY) -m operations.looking --stack $(STACK) $(if $(CONTEXT),--context '$(CONTEXT)')
+	@$(PY) -m operations.looking --stack $(STACK) $(if $(CONTEXT),--context '$(CONTEXT)')$(if $(FORWARD), --forward)
 
 signals: $(VENV)/.ready
 	@$(PY) -m signals --stack $(STACK) $(if $(SET),--set '$(SET)') $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
