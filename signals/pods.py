@@ -13,7 +13,7 @@ NODE = "this-machine"
 ADDRESSES = {"gateway": "127.0.0.11", "sidecar": "127.0.0.12", "waypoint": "127.0.0.13"}
 """All of 127.0.0.0/8 is this machine, so that each pod can have an address of its own."""
 _HASH = "5d8f9c7b64"
-"""What a ReplicaSet has behind its Deployment's name."""
+"""What a ReplicaSet has behind its Deployment's name, and each of its pods as a label: by it, names of Deployments are known."""
 
 Kind = Literal["gateway", "sidecar", "waypoint"]
 
@@ -50,7 +50,7 @@ class Pod:
             "metadata": {
                 "name": self.name,
                 "namespace": self.namespace,
-                "labels": dict(self.labels),
+                "labels": {**self.labels, "pod-template-hash": _HASH},
                 "annotations": dict(self.annotations),
                 "ownerReferences": [owner],
             },

@@ -77,6 +77,8 @@ def test_spans_and_logs_of_proxy_and_application_carry_one_name_and_the_pod(sign
     # the gateway's, too: each pod is known by the address that its connections come from
     (gateway,) = [line for line in evidence.access_logs if line not in lines]
     assert gateway.labels["k8s_pod_name"] == "istio-ingressgateway-0"
+    named = {span.service for span in evidence.mesh_spans} | {line.labels["service_name"] for line in evidence.access_logs}
+    assert named == {"istio-ingressgateway", "rolldice"}
     assert {span.resource["k8s.node.name"] for span in evidence.spans} == {pods.NODE}
     assert "mesh.pod" not in str(lines)
     assert evidence.trace_id in stores.services(here.tempo, "rolldice")
@@ -182,7 +184,9 @@ def test_the_address_of_its_connection_alone_names_an_access_log(collector: Any,
     assert results[SOURCE].detail == "the address of its connection"
 
 
-def test_a_collector_that_may_not_list_pods_does_not_start_and_says_why(signals: Signals, collector: Any) -> None:
+def test_a_collector_that_may_not_list_pods_never_gets_ready_and_says_why(
+    signals: Signals, collector: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def impatient(config: dict[str, Any]) -> dict[str, Any]:
         changed = copy.deepcopy(config)
         changed["processors"][mesh_records.POD_LOOKUP]["wait_for_metadata_timeout"] = "1s"
@@ -191,10 +195,12 @@ def test_a_collector_that_may_not_list_pods_does_not_start_and_says_why(signals:
     assert signals.api_server is not None
     before = len(signals.log("collector").read_text())
     signals.api_server.forbid()
+    monkeypatch.setattr(processes, "START_SECONDS", 15)
     try:
         with pytest.raises(RehearsalError, match="collector does not start"):
             collector(impatient)
     finally:
+        monkeypatch.undo()
         signals.api_server.allow()
     account = signals.stack.topology.collector_account
     said = signals.log("collector").read_text()[before:]
@@ -304,7 +310,7 @@ def ask_twenty_times(signals: Signals) -> None:
 def requests_and_access_logs(signals: Signals) -> tuple[float, float]:
     """What AccessLogsMissing compares: requests as often as proxies counted them, and what arrived over gRPC; here Envoy's own counter
     stands for istio_requests_total. A collector that is away has no series."""
-    requests = sum(signals.envoy_counter(proxy, "http.http.downstream_rq_completed") for proxy in PROXIES)
+    requests = sum(signals.envoy_counter(proxy, "http.http.downstream_rq_total") for proxy in PROXIES)
     return requests, signals.collector_counter(ACCEPTED, receiver="otlp", transport="grpc") or 0
 
 
