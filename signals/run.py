@@ -7,22 +7,19 @@ import http.client
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from components import azurite as azurite_layer
 from components import istio, opentelemetry, sample_app
 from components.charts import ROOT
 from rehearsal import console, processes, tools
-from rehearsal.azurite import ACCOUNT, KEY, Azurite
+from rehearsal.azurite import KEY, Azurite
 from rehearsal.errors import RehearsalError
 from rehearsal.processes import Process
-from signals import api_server, application, envoy, loki, machine, pods, prometheus, sink, tempo
+from signals import api_server, application, blobs, envoy, loki, machine, pods, prometheus, sink, tempo
 from signals.api_server import ApiServer
 from signals.pods import Pod
 from signals.rendering import Rendered, Stack
@@ -211,10 +208,10 @@ def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None, te
             signals.notes.append(f"an API server: {error}")
         with console.step("start Azurite and Loki"):
             azurite = stores.enter_context(Azurite.start(folder / "azurite", die_with_parent=True))
-            _create_containers(azurite)
+            blobs.create_containers(azurite)
             config, said = loki.alone(signals._rendered.loki())
             signals.notes += said
-            config = _on_azurite(signals.table.here(config), azurite)
+            config = blobs.on_azurite(signals.table.here(config), azurite)
             variables = {topology.loki_blobs.key.key: KEY}
             stores.enter_context(loki.running(config, folder / "loki", variables, signals.table.port(topology.loki)))
         ports = signals.table.port(topology.tempo_otlp), signals.table.port(topology.tempo)
@@ -232,26 +229,6 @@ def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None, te
             yield signals
         finally:
             signals.stop()
-
-
-def _on_azurite(config: dict[str, Any], azurite: Azurite) -> dict[str, Any]:
-    """Loki's configuration with this Azurite as its account, whichever account the stack has."""
-    from components.loki import connection_string
-    from components.settings import Settings
-    from components.topology import plan
-
-    blobs = plan(Settings()).loki_blobs
-    address = connection_string(blobs).replace(blobs.url, azurite.endpoint)
-    return loki.changed(config, {f"{section}.storage.azure.connection_string": address for section in ("common", "ruler")})
-
-
-def _create_containers(azurite: Azurite) -> None:
-    """As the Job in the cluster does."""
-    env = {"BLOB_ENDPOINT": azurite.endpoint, "ACCOUNT_NAME": ACCOUNT, "ACCOUNT_KEY": KEY, "CONTAINERS": "tempo,loki"}
-    command = [sys.executable, "-I", "-S", str(azurite_layer.SCRIPT)]
-    done = subprocess.run(command, env=env, timeout=60, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RehearsalError(f"the blob containers cannot be made: {done.stderr.strip()[:300]}")
 
 
 def _own_metrics() -> dict[str, Any]:
