@@ -101,7 +101,7 @@ def _list(found: list[Listener]) -> str:
 
 COLUMNS = (
     ("browsers", "gateway", "sidecars", "waypoints", "applications", "pods", "istiod", "cert-manager", "operator"),
-    ("collector", "alloy"),
+    ("collector", "tail", "alloy"),
     ("tempo", "generator", "prometheus", "loki"),
     ("tempo blobs", "grafana", "entra id", "community", "loki blobs"),
 )
@@ -114,6 +114,7 @@ TITLES = {
     "pods": "pods' stdout",
     "operator": "OpenTelemetry operator",
     "collector": "OpenTelemetry collector",
+    "tail": "tail sampling",
     "alloy": "Alloy",
     "tempo": "Tempo",
     "generator": "Tempo's generator",
