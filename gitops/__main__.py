@@ -56,14 +56,14 @@ def _export(chosen: argparse.Namespace, root: Path) -> int:
     if chosen.format == "argocd" and not chosen.repository:
         raise ExportError("REPOSITORY is missing: Argo CD must be told the git repository that will hold the folder")
     _require_ours(root / chosen.into)
-    tool = TOOLS[chosen.format]
+    tool, clients = TOOLS[chosen.format], _clients(chosen.clients)
     rendering = work.render([chosen.stack], root)[chosen.stack]
     if (missing := stand_ins(rendering)) and not chosen.bundles:
         raise ExportError(
             f"no archive of {', '.join(missing)} can be had, and a stand-in is nothing for a real cluster: "
             "name a folder that holds them as chartMirror, or look at the export with BUNDLES=1"
         )
-    exported = content.of(rendering, _clients(chosen.clients))
+    exported = content.of(rendering, clients)
     steps = order.steps(exported.objects, rendering.waits)
     path = chosen.path or (chosen.into.name if chosen.into.is_absolute() else str(chosen.into))
     place = Repository(chosen.repository, chosen.revision, path.strip("/"), chosen.source)

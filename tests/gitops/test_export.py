@@ -163,7 +163,6 @@ def test_certificates_wait_for_the_gate_and_members_of_the_mesh_for_the_injector
 def test_what_the_tool_reads_has_the_shape_that_it_wants(tool: str, exports: dict[str, Export]) -> None:
     version, kind, spec = SCHEMAS[tool]
     made = exports["prod"].files(tool)
-    units = [*built(made, TOOLS[tool].folder), yaml.safe_load(made["root.yaml"])]
     units = [
         yaml.safe_load(text)
         for path, text in made.items()
@@ -258,14 +257,18 @@ def test_a_wish_that_cannot_be_met_is_one_line(
 
 
 @pytest.mark.usefixtures("offline")
-def test_stand_ins_are_exported_only_on_purpose_and_a_second_export_takes_the_place_of_the_first(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_stand_ins_are_exported_only_on_purpose(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["--stack", "local", "--format", "flux", "--into", str(tmp_path / "x")]
     assert main(command) == 2
     assert "a stand-in is nothing for a real cluster" in capsys.readouterr().err
     assert main([*command, "--bundles"]) == 0
     assert "must be there: Secret grafana/grafana-admin with admin-password, admin-user" in capsys.readouterr().err
+    assert (tmp_path / "x" / "root.yaml").is_file()
+
+
+def test_an_export_takes_the_place_of_the_one_before(tmp_path: Path, exports: dict[str, Export]) -> None:
+    (tmp_path / "x").mkdir()
     (tmp_path / "x" / "left-over").write_text("")
-    assert main([*command, "--bundles"]) == 0
-    assert not (tmp_path / "x" / "left-over").exists()
+    made = exports["local"].files("flux")
+    files.write(made, tmp_path / "x")
+    assert {path.relative_to(tmp_path / "x").as_posix() for path in (tmp_path / "x").rglob("*") if path.is_file()} == set(made)
