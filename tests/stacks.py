@@ -13,6 +13,11 @@ from components.topology import Release, Topology, plan
 from tests.azure_stacks import AZURE_VARIANTS
 
 PASSWORD = "sentinel-password"
+CLIENT_SECRET = "sentinel-client-secret"
+HOST = "grafana.shop.example.com"
+GUIDS = [f"00000000-0000-0000-0000-00000000000{number}" for number in range(1, 6)]
+"""Ids of a tenant, an app registration and groups."""
+SIGN_IN = {"clientId": GUIDS[0], "tenantId": GUIDS[1]}
 REGISTRY = "registry.example.com/mirror"
 IMAGE = f"{REGISTRY}/rolldice:1.0.0"
 SLOS = [
@@ -43,6 +48,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "preset": "medium",
         "imageRegistry": REGISTRY,
         "slos": SLOS,
+        "grafana": {
+            "exposure": {"host": HOST},
+            "entraId": {
+                **SIGN_IN,
+                "clientAuthentication": "clientSecret",
+                "groups": {"admin": [GUIDS[2]], "viewer": [GUIDS[3], GUIDS[4]]},
+            },
+        },
+        "grafanaEntraClientSecret": CLIENT_SECRET,
     },
     "distributed": {
         "preset": "large",
@@ -50,10 +64,23 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "tempo": {"mode": "distributed"},
         "loki": {"mode": "distributed", "replicas": 3, "replicationFactor": 3},
         "istio": {"gatewayReplicas": 2},
-        "grafana": {"volumeGi": 5},
+        "grafana": {
+            "volumeGi": 5,
+            "exposure": {"host": HOST},
+            "entraId": SIGN_IN,
+            "communityDashboards": [{"id": 7639, "revision": 1, "folder": "Istio"}, {"id": 13639, "revision": 2, "datasource": "loki"}],
+        },
+        "cluster": {"oidcIssuer": "https://issuer.example.com/"},
         "opentelemetry": {"go": True, "goExceptionNamespaces": ["sample"], "collectorReplicas": 2},
         "certManager": {"issuer": "acme", "acme": {"email": "platform@example.com"}},
         "sampleApp": {"image": IMAGE},
+        "load": {"spansPerSecond": 1000},
+        "telemetry": {
+            "tailSampling": {"percentage": 2, "replicas": 2},
+            "accessLogFields": "full",
+            "removedMetricTags": ["source_principal", "destination_principal"],
+            "statsEvictionSeconds": 3600,
+        },
         "slos": SLOS,
         "alerting": {"runbooks": "https://wiki.example.com/runbooks", "receivers": RECEIVERS},
     },

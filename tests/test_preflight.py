@@ -19,7 +19,7 @@ from components.preflight import __main__ as preflight
 from components.preflight.facts import Facts, PrometheusServer, Workload
 from components.preflight.judgement import IDENTITY_WEBHOOK, judge
 from components.topology import plan
-from tests.azure_stacks import EXISTING, KEYLESS
+from tests.azure_stacks import EXISTING, KEYLESS, SUBSCRIPTION
 from tests.recorder import ISSUER
 
 FIT = Facts(
@@ -89,6 +89,14 @@ def test_an_issuer_that_azure_cannot_reach_is_named_with_its_fix(issuer: str) ->
     assert said(replace(FIT, issuer=issuer)) == []
 
 
+def test_grafanas_token_needs_an_issuer_that_entra_id_reaches_but_no_webhook() -> None:
+    entra = {"clientId": SUBSCRIPTION, "tenantId": SUBSCRIPTION}
+    signing = {"cluster": {"oidcIssuer": ISSUER}, "grafana": {"exposure": {"host": "grafana.example.com"}, "entraId": entra}}
+    (line,) = said(replace(FIT, issuer="https://kubernetes.default.svc", mutating_webhooks=()), signing)
+    assert line.startswith("the OIDC issuer is https://kubernetes.default.svc, inside the cluster: ")
+    assert said(replace(FIT, mutating_webhooks=()), signing) == []
+
+
 def test_an_issuer_that_is_not_the_clusters_is_found_before_azure_refuses_its_tokens() -> None:
     config = {**KEYLESS, "cluster": {"oidcIssuer": "https://another.example.com/"}}
     assert said(FIT, config) == [f"cluster.oidcIssuer is https://another.example.com/: the cluster's own is {ISSUER}; set that"]
@@ -125,6 +133,17 @@ def test_another_revision_of_the_mesh_may_stay() -> None:
     theirs = Workload("istio-system", "istiod-green", (IMAGES["istio"],), "istiod-green")
     assert said(having(theirs), {"istio": {"revision": "blue"}}) == []
     assert len(said(having(theirs))) == 1
+
+
+def test_who_still_follows_a_control_plane_that_would_go_is_named() -> None:
+    facts = replace(FIT, mesh_followers={"1-30-3": ("cart", "shop"), "prod": ("sample",)})
+    chosen = {"istio": {"revision": "1-31-0", "tag": "prod"}}
+    (line,) = notes(facts, chosen)
+    assert line.startswith("cart, shop follow the mesh's revision 1-30-3, which is not in these settings: ")
+    kept = {"istio": {**chosen["istio"], "canary": {"revision": "1-30-3"}}}
+    assert notes(facts, kept) == []
+    assert len(notes(replace(FIT, mesh_followers={"default": ("shop",)}), chosen)) == 1
+    assert notes(replace(FIT, mesh_followers={"default": ("shop",)})) == []
 
 
 @pytest.mark.parametrize("key", IMAGES)
@@ -197,6 +216,14 @@ ANSWERS: dict[str, Any] = {
     "/apis/monitoring.coreos.com/v1/prometheuses": items(
         {"metadata": {"namespace": "m", "name": "p"}, "spec": {"enableOTLPReceiver": True, "enableFeatures": ["exemplar-storage"]}}
     ),
+    "/api/v1/namespaces": items(
+        {"metadata": {"name": "old", "labels": {"istio-injection": "enabled"}}},
+        {"metadata": {"name": "kube-system"}},
+    ),
+    "/api/v1/pods?labelSelector=istio.io/rev": items(
+        {"metadata": {"name": "istiod-1", "namespace": "istio-system", "labels": {"istio.io/rev": "1-30-3", "app": "istiod"}}},
+        {"metadata": {"name": "cart-1", "namespace": "shop", "labels": {"istio.io/rev": "default"}}},
+    ),
     "/api/v1/namespaces/istio-system/configmaps": items(
         {"metadata": {"name": "istio"}, "data": {"mesh": "extensionProviders: [{name: otel}]"}},
         {"metadata": {"name": "istio-ca-root-cert"}},
@@ -254,6 +281,7 @@ def test_facts_are_what_the_api_server_says(cluster: tuple[dict[str, Any], Path]
     ]
     assert facts.prometheus_servers == (PrometheusServer("m", "p", False, True, True),)
     assert facts.mesh_providers == {"istio-system": ("otel",)}
+    assert facts.mesh_followers == {"default": ("old", "shop")}
 
 
 def test_what_a_cluster_does_not_know_is_a_fact_too(cluster: tuple[dict[str, Any], Path]) -> None:

@@ -9,6 +9,7 @@ from components.addresses import SecretKey, Service
 from components.grants import ROLE_NAMES
 from components.signals import views
 from components.signals.configured import at
+from components.signals.entrance import BROWSERS, COMMUNITY, DASHBOARD, ENTRA_ID, SIGN_IN, VIEW
 from components.signals.listeners import BLOB, OTLP_GRPC, OTLP_HTTP, PUSH, api
 from components.signals.model import Edge, Link
 from components.signals.monitors import MERGED, monitored
@@ -21,12 +22,13 @@ _SHIFT = re.compile(r"(-?)([0-9]+)(ms|s|m|h|d)")
 PLANNED = {
     "otlp_grpc": ("collector", OTLP_GRPC, ""),
     "otlp_http": ("collector", OTLP_HTTP, ""),
+    "tail_otlp": ("tail", OTLP_GRPC, ""),
     "tempo_otlp": ("tempo", OTLP_GRPC, ""),
     "tempo": ("tempo", api("tempo"), ""),
     "loki": ("loki", PUSH, "/loki/api/v1/push"),
     "prometheus": ("prometheus", api("prometheus"), ""),
 }
-"""Field of the address plan to who must listen there, and for what."""
+"""Field of the address plan to who must listen there, and for what; a field that is None is not planned."""
 
 
 def defects(g: Graph) -> list[str]:
@@ -46,7 +48,9 @@ def _nothing_dangles(g: Graph) -> Iterator[str]:
 
 def _the_plan_is_what_is_configured(g: Graph) -> Iterator[str]:
     for name, (node, protocol, path) in PLANNED.items():
-        service: Service = getattr(g.configured.topology, name)
+        service: Service | None = getattr(g.configured.topology, name)
+        if service is None:
+            continue
         said = f"topology.{name}"
         found = resolve(Edge("plan", said, f"{service.authority}{path}", protocol, said), g.listeners)
         if found.target != node:
@@ -58,12 +62,14 @@ def flows(g: Graph) -> dict[tuple[str, str], str]:
     c = g.configured
     seen = {(signal, proxy): "collector" for proxy in proxies(c) for signal in (ACCESS_LOG, SPAN)}
     kinds = {source.get("uid", ""): source.get("type", "") for source in views.datasources(c)}
+    asked = {found.edge.signal for found in g.edges}
     return {
         **seen,
         **{(signal, "applications"): "collector" for signal in (SPAN, METRIC, LOG)},
         (STDOUT, "pods"): "alloy",
         (LOG, "alloy"): "loki",
-        (SPAN, "collector"): "tempo",
+        (SPAN, "collector"): "tail" if c.tail is not None else "tempo",
+        **({(SPAN, "tail"): "tempo"} if c.tail is not None else {}),
         (METRIC, "collector"): "prometheus",
         (LOG, "collector"): "loki",
         (SPAN, "tempo"): "generator",
@@ -71,6 +77,8 @@ def flows(g: Graph) -> dict[tuple[str, str], str]:
         ("block", "tempo"): "tempo blobs",
         ("chunk", "loki"): "loki blobs",
         **{("query", f"grafana/{uid}"): kind for uid, kind in kinds.items()},
+        **({(VIEW, BROWSERS): "gateway", (VIEW, "gateway"): "grafana"} if c.entrance else {}),
+        **{(signal, "grafana"): wanted for signal, wanted in ((SIGN_IN, ENTRA_ID), (DASHBOARD, COMMUNITY)) if signal in asked},
     }
 
 

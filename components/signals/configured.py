@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from components import alloy, grafana, istio, loki, opentelemetry, prometheus, sample_app, tempo
+from components import alloy, exposure, grafana, istio, loki, opentelemetry, prometheus, sample_app, sign_in, tempo
 from components.addresses import SecretKey
 from components.grants import Grant, grants
 from components.settings import Settings
@@ -26,6 +26,8 @@ class Configured:
     """Istio's MeshConfig. A mesh of the cluster's own must say the same (docs/operations.md)."""
     telemetry: Values | None
     collector: Values
+    tail: Values | None
+    """Spec of the collector that decides which traces are kept; None without tail sampling."""
     operator: Values | None
     instrumentation: Values
     tempo: Values
@@ -36,11 +38,12 @@ class Configured:
     alloy: Values
     pod_logs: Values | None
     grafana: Values
+    entrance: exposure.Specs | None
     sample: Values | None
     """Spec of the sample's Deployment."""
     grants: tuple[Grant, ...]
     secrets: tuple[SecretKey, ...]
-    """Keys of blob storage that a layer writes into a Secret."""
+    """Keys that a layer writes into a Secret, of blob storage and of Grafana's sign-in."""
 
 
 def configured(settings: Settings, topology: Topology) -> Configured:
@@ -52,6 +55,7 @@ def configured(settings: Settings, topology: Topology) -> Configured:
         mesh=istio.mesh_config(settings, topology),
         telemetry=istio.telemetry_spec(settings),
         collector=opentelemetry.collector_spec(settings, topology),
+        tail=opentelemetry.tail_spec(settings, topology),
         operator=opentelemetry.values(settings) if settings.opentelemetry.source == "install" else None,
         instrumentation=opentelemetry.instrumentation_spec(settings, topology),
         tempo=tempo.values(settings, topology),
@@ -61,9 +65,10 @@ def configured(settings: Settings, topology: Topology) -> Configured:
         alloy=alloy.values(settings, topology),
         pod_logs=alloy.pod_logs_spec(settings),
         grafana=grafana.values(settings, topology),
+        entrance=exposure.specs(topology),
         sample=sample_app.deployment_spec(settings, topology) if settings.sample_app.image else None,
         grants=grants(topology),
-        secrets=tuple(blobs.key for blobs in stores if not blobs.identity),
+        secrets=(*(blobs.key for blobs in stores if not blobs.identity), *sign_in.secrets(settings, topology)),
     )
     return deepcopy(found)  # nothing that reads the graph may write to what a layer says
 

@@ -19,7 +19,7 @@ from rehearsal import probe
 from rehearsal.control_plane import ControlPlane
 from review import rehearsed
 from supply.mirroring import fill
-from tests.stacks import REGISTRY, VARIANTS
+from tests.stacks import CLIENT_SECRET, REGISTRY, VARIANTS
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
 
@@ -152,6 +152,7 @@ def test_a_mirror_is_source_enough(home: Home, mirrored: dict[str, str]) -> None
     change = changes({**VARIANTS["ambient"], **mirrored})
     output = home.done("up", *change, environment=NOWHERE)
     assert "the stack's chartMirror" in output and "bundle" not in output
+    assert CLIENT_SECRET not in home.state() + output
     deployment = home.api.request("GET", "/apis/apps/v1/namespaces/istio-system/deployments/istiod-blue")
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == f"{REGISTRY}/release/pilot:1.30.3-distroless"
     assert "no change" in last_line(home.done("up", *change, environment=NOWHERE), "up")
