@@ -192,7 +192,7 @@ class OpenTelemetry(Layer):
         self.register_outputs({"otlpGrpc": topology.otlp_grpc.authority, "otlpHttp": topology.otlp_http.url})
 
     def _pod_readers(self, account: AccountAddress, namespace: Resource) -> list[Resource]:
-        """The collector's ServiceAccount and its right to look pods up: without it, it waits for them and gives up."""
+        """The collector's ServiceAccount and its right to look pods up: without it, it never gets ready."""
         name = f"{account.namespace}-{account.name}"
         made = ServiceAccount(
             account.name, metadata=ObjectMetaArgs(name=account.name, namespace=account.namespace), opts=self._child(namespace)
