@@ -10,15 +10,18 @@
 #   make verify    one request through STACK, followed into Tempo, Loki, Prometheus and along Grafana's links: GATEWAY_URL= TEMPO_URL=
 #                  LOKI_URL= PROMETHEUS_URL= GRAFANA_URL= (what is not given, kubectl forwards)  CONTEXT= HOST= JUNIT=file.xml
 #   make open      where Grafana of STACK is, and how to get in; through kubectl where it has no public host, or with FORWARD=1  (CONTEXT=)
-#   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
+#   make signals   the same through real processes on this machine, with the configuration of STACK  (SET=  TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: configuration, layers, charts, signals, sizes; `make docs-check` says which differ
 #   make lock      the chart lock's versions to digests, or CHART=loki at another version: TO=18.12.0
 #   make mirror    a folder with every chart and the list of every image, for a site without the internet: DIR=folder
 #                  STACK= (default: all)  FROM=folder or address that holds the archives  LOCK=file
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
+#   make export    STACK as files for FORMAT=argocd|flux, in the order in which the program makes it: DIR=folder  REPOSITORY=git address
+#                  REVISION= (HEAD)  REPOSITORY_PATH= (DIR)  SOURCE= (Flux' GitRepository)  CLIENT_IDS='tempo-identity=…'
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
 #   make upgrade   the steps to CHART=<chart> TO=<version>, and what it makes of today's values and objects  (ARCHIVE=file or folder  STACK=all)
+#   make policy    what STACK (or STACK=all) breaks of the rules, and what checkov, kube-score and kubeconform say of its objects  (RULES=1)
 #   make rehearse-upgrade  STACK as it was at BASE (default: the last landed) brought up, then as it is, on one rehearsal cluster
 #   make test      all tests                                  make check     ruff, pyright, docs-check, workflows
 #   make workflows what actionlint and zizmor say of .github/workflows
@@ -46,7 +49,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade rehearse-upgrade lock mirror open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render policy diff upgrade rehearse-upgrade lock mirror export open verify signals test check bench bench-signals bench-review sample-image clean
 .PHONY: setup comment drift connect workflows
 
 help:
@@ -95,13 +98,21 @@ open: $(VENV)/.ready
 	@$(PY) -m operations.looking --stack $(STACK) $(if $(CONTEXT),--context '$(CONTEXT)')$(if $(FORWARD), --forward)
 
 signals: $(VENV)/.ready
-	@$(PY) -m signals --stack $(STACK) $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
+	@$(PY) -m signals --stack $(STACK) $(if $(SET),--set '$(SET)') $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
 
 graph: $(VENV)/.ready
 	@$(PY) -m components.signals --stack $(STACK)
 
 render: $(VENV)/.ready
 	@$(PY) -m review render --stack $(STACK)$(if $(BUNDLES), --bundles)
+
+policy: $(VENV)/.ready
+	@$(PY) -m policies --stack $(STACK)$(if $(BUNDLES), --bundles)$(if $(RULES), --rules-only)
+
+EXPORT = REPOSITORY:repository REVISION:revision REPOSITORY_PATH:path SOURCE:source CLIENT_IDS:clients
+export: $(VENV)/.ready
+	@$(PY) -m gitops --stack $(STACK) --format '$(FORMAT)' --into '$(or $(DIR),$(error DIR is missing: name the folder to fill, such as DIR=exported/$(STACK)))' \
+		$(foreach pair,$(EXPORT),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))$(if $(BUNDLES), --bundles)
 
 lock: $(VENV)/.ready
 	@$(PY) -m supply lock $(if $(CHART),--chart '$(CHART)') $(if $(TO),--to '$(TO)') $(if $(LOCK),--file '$(LOCK)')

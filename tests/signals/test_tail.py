@@ -79,7 +79,7 @@ def kept(tiers: Signals, trace: bytes) -> int:
 
 
 def decided(tiers: Signals) -> float:
-    return tiers.counter("tail", "otelcol_processor_tail_sampling_global_count_traces_sampled")
+    return tiers.collector_counter("otelcol_processor_tail_sampling_global_count_traces_sampled", "tail") or 0
 
 
 def test_the_proof_finds_its_trace_though_nobody_samples_and_nothing_is_kept_by_chance(tiers: Signals) -> None:
@@ -156,7 +156,7 @@ def test_two_collectors_decide_on_whole_traces_each(tiers: Signals) -> None:
             send(tiers, *({"trace": trace, **said} for trace in traces))
         whole = processes.wait_until(lambda: all(kept(tiers, trace) == 3 for trace in traces), 20, every=0.2)
         assert whole, sorted(kept(tiers, trace) for trace in traces)
-        shares = [tiers.counter(tier, "otelcol_receiver_accepted_spans") for tier in ("tail", "tail-2")]
+        shares = [tiers.collector_counter("otelcol_receiver_accepted_spans", tier) or 0 for tier in ("tail", "tail-2")]
         assert min(shares) >= 30, shares
     finally:
         tiers.stop_one("tail-2")
