@@ -13,15 +13,14 @@ from components import images, mesh_records, tail_sampling
 from components.availability import ONE_AT_A_TIME, scattered
 from components.cert_manager import API_SERVER_BY_NAME
 from components.charts import values_file
-from components.layer import Layer, LayerArgs
+from components.layer import PRIVILEGED, Layer, LayerArgs
 from components.merge import merge
 from components.presets import replicas, resources
+from components.script_job import HARDENED, POD
 from components.settings import Settings
 from components.topology import ServiceAccount as AccountAddress
 from components.topology import Topology
 
-PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
-"""What a namespace must say so that the Go agent's privileged sidecar may run in it."""
 COMPONENT = "opentelemetry-collector"
 COLLECTOR_IMAGE = "ghcr.io/open-telemetry/opentelemetry-collector-releases/opentelemetry-collector-k8s:0.158.0"
 """The collector's distribution for Kubernetes, in the operator's version. Said although the locked operator chart has the same default:
@@ -126,6 +125,9 @@ def _spec(settings: Settings, topology: Topology, name: str, count: int, config:
     spec: dict[str, Any] = {
         "mode": "deployment",
         "image": images.at(COLLECTOR_IMAGE, settings.image_registry),
+        "imagePullPolicy": "Always",
+        "podSecurityContext": POD,  # the user is the image's own
+        "securityContext": HARDENED,
         "replicas": count,
         "observability": {"metrics": {"enableMetrics": True}},
         "config": config,
@@ -141,6 +143,7 @@ def instrumentation_spec(settings: Settings, topology: Topology) -> dict[str, An
     small = resources("instrumentation", settings.preset)
     spec: dict[str, Any] = {
         "exporter": {"endpoint": topology.otlp_http.url},
+        "initContainerSecurityContext": HARDENED,
         "propagators": ["tracecontext", "baggage"],
         "sampler": {"type": "parentbased_traceidratio", "argument": f"{settings.opentelemetry.sampling_percentage / 100:g}"},
         # service.name from app.kubernetes.io/name, the same name the mesh gives
@@ -192,7 +195,7 @@ class OpenTelemetry(Layer):
         self.register_outputs({"otlpGrpc": topology.otlp_grpc.authority, "otlpHttp": topology.otlp_http.url})
 
     def _pod_readers(self, account: AccountAddress, namespace: Resource) -> list[Resource]:
-        """The collector's ServiceAccount and its right to look pods up: without it, it waits for them and gives up."""
+        """The collector's ServiceAccount and its right to look pods up: without it, it never gets ready."""
         name = f"{account.namespace}-{account.name}"
         made = ServiceAccount(
             account.name, metadata=ObjectMetaArgs(name=account.name, namespace=account.namespace), opts=self._child(namespace)

@@ -16,6 +16,10 @@ from components.signals.reading import INSIDE, Resolved
 API_SERVER = Outside("the API server", "203.0.113.1")
 LOGIN = Outside("Microsoft Entra ID", "203.0.113.2")
 BLOBS = Outside("blob storage", "203.0.113.3")
+COMMUNITY = Outside("grafana.com", "203.0.113.4")
+BROWSERS = Outside("browsers", "203.0.113.5")
+OUTSIDE = {"entra id": LOGIN, "community": COMMUNITY}
+"""Nodes of the graph that are no pods of this cluster, and are asked by some."""
 MERGED_PORT = 15020
 """Where a proxy gives its own metrics and its application's."""
 NODE = Node()
@@ -67,7 +71,14 @@ def _edge(found: World, g: Graph, resolved: Resolved) -> Iterator[Connection]:
     if edge.to.startswith(INSIDE):
         return
     to, why = address(edge.to), f"{edge.signal} of {edge.source} to {edge.to}"
-    for target, port in _behind(found, g, to.host, to.port):
+    if edge.source == "browsers":
+        # a Service that is not rendered is the cluster's own, and so is what guards it
+        gateway = g.configured.topology.gateway
+        known = (gateway.namespace, gateway.name) in found.services
+        yield from (Connection(BROWSERS, *end, why) for end in (found.behind(gateway.namespace, gateway.name, to.port) if known else ()))
+        return
+    ends = [(OUTSIDE[resolved.target], to.port)] if resolved.target in OUTSIDE else _behind(found, g, to.host, to.port)
+    for target, port in ends:
         yield from (Connection(source, target, port, why) for source in sources(found, g, edge.source) if source != target)
 
 
