@@ -17,6 +17,7 @@ from components.istio import Istio
 from components.layer import LayerArgs
 from components.loki import Loki
 from components.opentelemetry import OpenTelemetry
+from components.otlp_tls import Encryption
 from components.prometheus import Prometheus
 from components.sample_app import PATH, SampleApp
 from components.storage import StorageArgs, storage_layer
@@ -47,7 +48,8 @@ shipping = Alloy("shipping", LayerArgs(*args), after(crds))
 Alerts("watch", LayerArgs(*args), after(crds))
 views = Grafana("views", GrafanaArgs(*args, pulumi.Config().require_secret("grafanaAdminPassword")), after(crds))
 Dashboards("dashboards", LayerArgs(*args), after(views.namespace))
-sample = SampleApp("sample", LayerArgs(*args), after(crds, *mesh.membership, pipeline))
+encryption = Encryption("encryption", LayerArgs(*args), after(*mesh.membership, pipeline))
+sample = SampleApp("sample", LayerArgs(*args), after(crds, *mesh.membership, pipeline, encryption))
 
 looking = links.outputs(names)
 pulumi.export("grafanaUrl", looking["grafanaUrl"])

@@ -216,6 +216,7 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
     prometheus = kube_prometheus_fullname("prom")
     collector, telemetry = "otel", "observability"
     collector_name = collector_service(collector)
+    scheme = "https" if settings.opentelemetry.tls else "http"
     metrics = _metrics(settings)
     gateway, gateway_label = _gateway(settings)
     mesh = (settings.istio.existing or ExistingIstio()).namespace
@@ -241,8 +242,8 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
             alloy=Release("alloy", "alloy", "alloy"),
             grafana=Release("grafana", "grafana", "grafana"),
         ),
-        otlp_grpc=Service(collector_name, telemetry, 4317),
-        otlp_http=Service(collector_name, telemetry, 4318),
+        otlp_grpc=Service(collector_name, telemetry, 4317, scheme),
+        otlp_http=Service(collector_name, telemetry, 4318, scheme),
         tempo_otlp=Service("tempo-distributor" if distributed_tempo else "tempo", "tempo", 4317),
         tempo=traces,
         loki=logs,

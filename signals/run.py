@@ -15,13 +15,13 @@ from typing import Any
 import yaml
 
 from components import azurite as azurite_layer
-from components import istio, opentelemetry, sample_app
+from components import istio, opentelemetry, otlp_tls, sample_app
 from components.charts import ROOT
 from rehearsal import console, processes, tools
 from rehearsal.azurite import ACCOUNT, KEY, Azurite
 from rehearsal.errors import RehearsalError
 from rehearsal.processes import Process
-from signals import application, envoy, loki, machine, prometheus, sink, tempo
+from signals import application, certificates, envoy, loki, machine, prometheus, sink, tempo
 from signals.rendering import Rendered, Stack
 
 READY_SECONDS = 60.0
@@ -48,6 +48,8 @@ class Signals:
         self._rendered = Rendered(stack, folder / "mirror")
         self._ports: dict[int, int] = {}
         [self._application_port] = self.ports.take(1)
+        self.authority = folder / "certificates"
+        """Folder with the certificate of the authority that proxies and the application trust."""
         self._admin = dict[str, int](zip(("gateway", "sidecar"), self.ports.take(2), strict=True))
         self._running: dict[str, tuple[Process, list[int]]] = {}
 
@@ -57,6 +59,10 @@ class Signals:
         """Starts all but what `stores` started; returns when each answers. Raises RehearsalError."""
         self.start_prometheus()
         self.start_collector()
+        self.start_senders(flush_every_ms=flush_every_ms)
+
+    def start_senders(self, *, flush_every_ms: int | None = None) -> None:
+        """The application and both proxies; those that run are stopped."""
         self._start_application(flush_every_ms)
         mesh = istio.mesh_config(self.stack.settings, self.stack.topology)
         for pod in (self._gateway_pod(), self._sample_pod()):
@@ -88,6 +94,8 @@ class Signals:
         config = self.table.here(machine.listening(config, self._ports))
         reader = config["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]
         reader |= {"host": "127.0.0.1", "port": self._ports[OWN_METRICS]}
+        if self.stack.settings.opentelemetry.tls:
+            config = machine.mounted(config, {otlp_tls.MOUNT: self._certificates()})
         file = self.folder / "collector.yaml"
         file.write_text(yaml.safe_dump(config))
         command = [tools.ensure("otelcol")["otelcol"], f"--config={file}"]
@@ -102,7 +110,8 @@ class Signals:
         (packages,) = tool.parent.parent.glob("lib/python*/site-packages")
         instrumentation = self.table.here(opentelemetry.instrumentation_spec(self.stack.settings, self.stack.topology))
         pod = self._sample_pod()
-        variables = application.environment(instrumentation, pod, self.stack.topology.sample.name, packages)
+        authorities = {otlp_tls.AUTHORITY: self.authority}
+        variables = application.environment(instrumentation, pod, self.stack.topology.sample.name, packages, authorities)
         if flush_every_ms is not None:
             variables |= dict.fromkeys(FLUSHES, str(flush_every_ms))
         port = self._application_port
@@ -123,12 +132,25 @@ class Signals:
             destination=topology.sample.authority,
             flush_every_ms=flush_every_ms,
         )
-        bootstrap = envoy.bootstrap(mesh, istio.telemetry_spec(self.stack.settings), proxy, self.table.here)
+        encrypting = self._encrypting() if self.stack.settings.opentelemetry.tls else None
+        bootstrap = envoy.bootstrap(mesh, istio.telemetry_spec(self.stack.settings), proxy, self.table.here, encrypting)
         file = self.folder / f"{pod.kind}.json"
         file.write_text(json.dumps(bootstrap))
         command = [tools.ensure("envoy")["envoy"], "-c", file, "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"]
         env = {"PATH": os.environ["PATH"], **envoy.environment(mesh, pod)}
         self._replace(pod.kind, command, [proxy.port, proxy.admin], lambda: _status(proxy.admin, "/ready") == 200, env=env)
+
+    def _certificates(self) -> Path:
+        """What cert-manager would write into the collector's Secret; made once."""
+        folder = self.folder / "certificates"
+        if not folder.is_dir():
+            certificates.write(otlp_tls.certificate_spec(self.stack.topology), otlp_tls.authority_spec(), folder)
+        return folder
+
+    def _encrypting(self) -> envoy.Encrypting:
+        """What istiod would give every proxy: the DestinationRule, and the authority in the ConfigMap that it names."""
+        name = f"configmap://{self.stack.topology.telemetry_namespace}/{otlp_tls.AUTHORITY}"
+        return envoy.Encrypting(otlp_tls.destination_spec(self.stack.topology), {name: self.authority / otlp_tls.AUTHORITY_FILE})
 
     def _gateway_pod(self) -> envoy.Pod:
         release = self.stack.topology.gateway

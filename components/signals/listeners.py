@@ -10,9 +10,16 @@ from components.signals.model import Address, Listener, address
 from components.topology import collector_service, kube_prometheus_fullname
 
 OTLP_GRPC, OTLP_HTTP = "otlp/grpc", "otlp/http"
+TLS = " over TLS"
+"""End of a protocol's name where it is encrypted."""
 PUSH, REMOTE_WRITE, BLOB = "loki push", "remote write", "blob"
 RECEIVERS = {"grpc": OTLP_GRPC, "http": OTLP_HTTP}
 """The collector's names of OTLP's two forms."""
+
+
+def over(protocol: str, tls: bool) -> str:
+    """The protocol by the name that it has under TLS, or in clear."""
+    return f"{protocol}{TLS}" if tls else protocol
 
 
 def api(kind: str) -> str:
@@ -28,9 +35,9 @@ def listeners(c: Configured) -> list[Listener]:
 def _collector(c: Configured) -> Iterator[Listener]:
     host = f"{collector_service(c.topology.collector)}.{c.topology.telemetry_namespace}"
     for key, protocol in RECEIVERS.items():
-        endpoint = at(c.collector, f"config.receivers.otlp.protocols.{key}.endpoint")
-        if endpoint:
-            yield Listener("collector", Address(host, int(endpoint.rpartition(":")[2])), protocol)
+        said = at(c.collector, f"config.receivers.otlp.protocols.{key}", {})
+        if said.get("endpoint"):
+            yield Listener("collector", Address(host, int(said["endpoint"].rpartition(":")[2])), over(protocol, bool(said.get("tls"))))
 
 
 def _tempo(c: Configured) -> Iterator[Listener]:
