@@ -2,20 +2,29 @@
 #   make up        the whole stack on a rehearsal cluster     make preview   what `up` would do
 #   make destroy   remove the stack, keep the cluster         make down      stop the rehearsal cluster, remove its data
 #   make refresh   take what the cluster has into the state   make status    what runs of the rehearsal cluster
-#   make tools     build what the rehearsal runs              make clean     remove all that was built or made
+#   make setup     the Python packages                        make tools     build what the rehearsal runs
+#   make clean     remove all that was built or made
 #   make login     where the state of STACK is kept: BACKEND=azblob://… SECRETS=azurekeyvault://…, or BACKEND=https://api.pulumi.com
 #   make preflight what the cluster of STACK lacks, or has in the way
 #   make size      what a load needs and costs, per environment: PODS= RPS= SPANS= LOG_MB= SERIES= DAYS= ENVIRONMENT= MESH= PRICES=file
 #   make verify    one request through STACK, followed into Tempo, Loki, Prometheus and along Grafana's links: GATEWAY_URL= TEMPO_URL=
 #                  LOKI_URL= PROMETHEUS_URL= GRAFANA_URL= (what is not given, kubectl forwards)  CONTEXT= HOST= JUNIT=file.xml
-#   make open      Grafana of STACK in the browser, through kubectl  (CONTEXT=)
+#   make open      where Grafana of STACK is, and how to get in; through kubectl where it has no public host, or with FORWARD=1  (CONTEXT=)
 #   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: configuration, layers, charts, signals, sizes; `make docs-check` says which differ
+#   make lock      the chart lock's versions to digests, or CHART=loki at another version: TO=18.12.0
+#   make mirror    a folder with every chart and the list of every image, for a site without the internet: DIR=folder
+#                  STACK= (default: all)  FROM=folder or address that holds the archives  LOCK=file
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
 #   make upgrade   the steps to CHART=<chart> TO=<version>, and what it makes of today's values and objects  (ARCHIVE=file or folder  STACK=all)
-#   make test      all tests                                  make check     ruff, pyright, docs-check
+#   make rehearse-upgrade  STACK as it was at BASE (default: the last landed) brought up, then as it is, on one rehearsal cluster
+#   make test      all tests                                  make check     ruff, pyright, docs-check, workflows
+#   make workflows what actionlint and zizmor say of .github/workflows
+#   make comment   the review in MARKDOWN=file.md on a pull request, or printed: PULL_REQUEST=number ARTIFACT=url, GITHUB_TOKEN
+#   make drift     what is otherwise than STACK (or STACK=all) says, as one issue, or printed; writes no state  (GITHUB_TOKEN)
+#   make connect   kubectl's context of the AKS cluster of STACK
 #   make sample-image  the sample application as an image, loaded into kind
 #   make bench-review  time and memory of render and diff      (ROUNDS=3  JSON=file.json  BASE=<git ref>)
 #   make bench     one `up` beside the same by hand           (ROUNDS=3  JSON=file.json)
@@ -37,7 +46,8 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade rehearse-upgrade lock mirror open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: setup comment drift connect workflows
 
 help:
 	@sed -n 's/^#   //p; s/^# Var/Var/p; s/^#            /           /p' Makefile
@@ -48,6 +58,8 @@ $(VENV)/.ready: requirements.txt requirements-dev.txt sample/requirements.txt
 	@$(PYTHON) -m venv $(VENV) || { echo "error: $(PYTHON) -m venv failed: install your system's python3-venv package" >&2; exit 2; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+setup: $(VENV)/.ready
 
 up: $(VENV)/.ready
 	@$(RUN) up $(ARGUMENTS) $(if $(TIMELINE),--timeline $(TIMELINE)) $(if $(POD_START),--pod-start $(POD_START))
@@ -72,7 +84,7 @@ size: $(VENV)/.ready
 docs: $(VENV)/.ready
 	@$(PY) -m pages
 
-docs-check: docs-check
+docs-check: $(VENV)/.ready
 	@$(PY) -m pages --check
 
 VERIFY = GATEWAY_URL:gateway TEMPO_URL:tempo LOKI_URL:loki PROMETHEUS_URL:prometheus GRAFANA_URL:grafana CONTEXT:context HOST:host JUNIT:junit
@@ -80,7 +92,7 @@ verify: $(VENV)/.ready
 	@$(PY) -m verify --stack $(STACK) $(foreach pair,$(VERIFY),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))
 
 open: $(VENV)/.ready
-	@$(PY) -m operations.looking --stack $(STACK) $(if $(CONTEXT),--context '$(CONTEXT)')
+	@$(PY) -m operations.looking --stack $(STACK) $(if $(CONTEXT),--context '$(CONTEXT)')$(if $(FORWARD), --forward)
 
 signals: $(VENV)/.ready
 	@$(PY) -m signals --stack $(STACK) $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
@@ -91,17 +103,40 @@ graph: $(VENV)/.ready
 render: $(VENV)/.ready
 	@$(PY) -m review render --stack $(STACK)$(if $(BUNDLES), --bundles)
 
+lock: $(VENV)/.ready
+	@$(PY) -m supply lock $(if $(CHART),--chart '$(CHART)') $(if $(TO),--to '$(TO)') $(if $(LOCK),--file '$(LOCK)')
+
+# without STACK all stacks
+mirror: $(VENV)/.ready
+	@$(PY) -m supply mirror --into '$(or $(DIR),$(error DIR is missing: name the folder to fill, such as DIR=mirror))' \
+		$(if $(and $(filter-out file,$(origin STACK)),$(STACK)),--stack $(STACK)) $(if $(FROM),--source '$(FROM)') $(if $(LOCK),--file '$(LOCK)')
+
 diff: $(VENV)/.ready
 	@$(PY) -m review diff --stack $(STACK) --base '$(BASE)' $(if $(MARKDOWN),--markdown $(MARKDOWN)) $(if $(JSON),--json $(JSON))$(if $(BUNDLES), --bundles)
 
+comment: $(VENV)/.ready
+	@$(PY) -m operations.comment --stack $(STACK) --text '$(MARKDOWN)' $(if $(PULL_REQUEST),--pull-request '$(PULL_REQUEST)') $(if $(ARTIFACT),--artifact '$(ARTIFACT)')
+
+drift: $(VENV)/.ready
+	@$(PY) -m operations.drift --stack $(STACK) --cluster $(CLUSTER)
+
+connect: $(VENV)/.ready
+	@$(PY) -m operations.connect --stack $(STACK)
+
+workflows: $(VENV)/.ready
+	@$(PY) -m operations.workflows
+
 upgrade: $(VENV)/.ready
 	@$(PY) -m review upgrade --chart '$(CHART)' --to '$(TO)' --stack $(if $(filter command line,$(origin STACK)),$(STACK),all) $(if $(ARCHIVE),--archive '$(ARCHIVE)')
+
+rehearse-upgrade: $(VENV)/.ready
+	@$(PY) -m review rehearse-upgrade --stack $(STACK) $(if $(BASE),--base '$(BASE)')
 
 test: $(VENV)/.ready
 	@$(RUN) tools
 	@$(PY) -m pytest --numprocesses $(WORKERS) --dist loadgroup $(PYTEST)
 
-check: docs-check
+check: docs-check workflows
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/pyright

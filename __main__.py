@@ -12,6 +12,7 @@ from components.cluster import connect
 from components.crds import Crds
 from components.dashboards import links
 from components.dashboards.layer import Dashboards
+from components.exposure import Exposure
 from components.grafana import Grafana, GrafanaArgs
 from components.istio import Istio
 from components.layer import LayerArgs
@@ -27,7 +28,7 @@ from components.tempo import Tempo
 choices = config.load()
 names = topology.plan(choices, pulumi.get_project(), pulumi.get_stack())
 guards = network.guards(choices, signals.require(choices, names))
-charts = open_lock(choices.chart_lock, choices.chart_mirror)
+charts = open_lock(choices.chart_lock, choices.chart_mirror).gathered(names.charts)
 args = (choices, names, charts, guards)
 cluster = connect(choices, pulumi.get_stack())
 
@@ -46,8 +47,10 @@ logs = Loki("logs", StoreArgs(*args, storage.access), after(crds, storage))
 pipeline = OpenTelemetry("pipeline", LayerArgs(*args), after(crds, certificates))
 shipping = Alloy("shipping", LayerArgs(*args), after(crds))
 Alerts("watch", LayerArgs(*args), after(crds))
-views = Grafana("views", GrafanaArgs(*args, pulumi.Config().require_secret("grafanaAdminPassword")), after(crds))
+password, client_secret = pulumi.Config().require_secret(config.ADMIN_PASSWORD), pulumi.Config().get_secret(config.ENTRA_CLIENT_SECRET)
+views = Grafana("views", GrafanaArgs(*args, password, client_secret), after(crds))
 Dashboards("dashboards", LayerArgs(*args), after(views.namespace))
+Exposure("entrance", LayerArgs(*args), after(certificates, mesh, views.namespace))
 encryption = Encryption("encryption", LayerArgs(*args), after(*mesh.membership, pipeline))
 sample = SampleApp("sample", LayerArgs(*args), after(crds, *mesh.membership, pipeline, encryption))
 

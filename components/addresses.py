@@ -109,6 +109,19 @@ class Datasource:
 
 
 @dataclass(frozen=True, slots=True)
+class Entrance:
+    """A public host that the mesh gateway serves for one Service, and the Secret with its certificate, beside the gateway's pods."""
+
+    host: str
+    secret: str
+    namespace: str
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.host}"
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """A Helm release: where it goes, and which chart it installs."""
 

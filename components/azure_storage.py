@@ -14,6 +14,7 @@ from pulumi_azure_native import authorization, managedidentity, network, private
 from components.errors import ConfigurationError
 from components.grants import store_grant
 from components.names_azure import (
+    AUDIENCE,
     assignment_name,
     private_zone,
     role_definition_id,
@@ -23,9 +24,6 @@ from components.settings_azure import AzureSettings, NetworkSettings, PrivateEnd
 from components.storage import Access, IdentityAccess, KeyAccess, Storage, StorageArgs
 from components.topology import BlobStore
 
-AUDIENCE = "api://AzureADTokenExchange"
-"""What the tokens are for that the workload identity webhook puts into pods, in every cloud; a federated credential must say the same.
-Source: azure-workload-identity pkg/webhook/consts.go, DefaultAudience."""
 DEFAULT = "default"
 """The only name that Azure allows for an account's blob service and for its management policy."""
 

@@ -8,6 +8,7 @@ from pulumi import Output, ResourceOptions
 from pulumi_kubernetes import apps, batch, core
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components import images
 from components.layer import SKIP_AWAIT
 from components.presets import resources
 from components.script_job import HARDENED, POD, SCRIPTS, config_name, script_pod, variables
@@ -39,7 +40,7 @@ def server_spec(settings: Settings, service: Service) -> Any:
                 "containers": [
                     {
                         "name": "azurite",
-                        "image": IMAGE,
+                        "image": images.at(IMAGE, settings.image_registry),
                         # the stores' SDKs speak newer API versions than an emulator knows
                         "command": ["azurite-blob"],
                         "args": [
@@ -79,7 +80,7 @@ def job_spec(settings: Settings, topology: Topology, script: str) -> Any:
         "TIMEOUT_SECONDS": str(READY_SECONDS),
     }
     key = {"name": "ACCOUNT_KEY", "valueFrom": {"secretKeyRef": topology.azurite_key.reference}}
-    pod = script_pod(JOB, SCRIPT, script, [*variables(environment), key], settings.preset)
+    pod = script_pod(JOB, SCRIPT, script, [*variables(environment), key], settings.preset, settings.image_registry)
     return {
         "backoffLimit": 3,
         "activeDeadlineSeconds": READY_SECONDS * 2,

@@ -43,7 +43,7 @@ def environment(blobs: BlobStore) -> dict[str, str]:
     }
 
 
-def job_spec(blobs: BlobStore, config: str, annotations: Mapping[str, Input[str]], preset: Preset) -> Any:
+def job_spec(blobs: BlobStore, config: str, annotations: Mapping[str, Input[str]], preset: Preset, registry: str | None = None) -> Any:
     """Spec of the Job. The annotations name the identity or the key's generation: another one is another Job, so that it is proven, too."""
     key = [] if blobs.identity else [{"name": "ACCOUNT_KEY", "valueFrom": {"secretKeyRef": blobs.key.reference}}]
     labels = POD_LABEL if blobs.identity else {}
@@ -56,7 +56,7 @@ def job_spec(blobs: BlobStore, config: str, annotations: Mapping[str, Input[str]
         "template": {
             "metadata": {"labels": {"app.kubernetes.io/name": NAME, **labels}, "annotations": dict(annotations)},
             "spec": {
-                **script_pod(NAME, SCRIPT, config, [*variables(environment(blobs)), *key], preset),
+                **script_pod(NAME, SCRIPT, config, [*variables(environment(blobs)), *key], preset, registry),
                 "serviceAccountName": blobs.service_account.name,
                 "automountServiceAccountToken": False,  # Azure's token is mounted by the webhook; nothing here asks Kubernetes
                 "restartPolicy": "Never",  # a new pod passes the webhook anew, a container that restarts does not

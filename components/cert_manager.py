@@ -8,6 +8,7 @@ from pulumi import Resource, ResourceOptions
 from pulumi_kubernetes import batch, core, networking, rbac
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components import images
 from components.availability import ONE_AT_A_TIME, scattered
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
@@ -90,7 +91,7 @@ def gate_spec(settings: Settings, version: str) -> Any:
                 "containers": [
                     {
                         "name": "check",
-                        "image": f"{GATE_IMAGE}:{version}",
+                        "image": images.at(f"{GATE_IMAGE}:{version}", settings.image_registry),
                         "args": ["check", "api", f"--wait={GATE_SECONDS}s", "--interval=1s", "-v"],
                         "resources": resources("gate", settings.preset),
                         "securityContext": {

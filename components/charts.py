@@ -10,6 +10,7 @@ import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,8 @@ from components.merge import DuplicateKey, read_yaml
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ".charts"
 TIMEOUT_SECONDS = 60
+DOWNLOADS = 8
+"""How many archives are fetched at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,25 @@ class Charts:
     def versions(self, names: Iterable[str]) -> dict[str, str]:
         """Chart name to version."""
         return {name: self[name].version for name in names}
+
+    def gathered(self, names: Iterable[str]) -> Charts:
+        """These charts, once every archive that a stack installs is there and is the one that was locked: nothing is begun before.
+
+        Raises ConfigurationError with a line for each that is missing, cannot be had, or is another.
+        """
+
+        def wrong(name: str) -> tuple[str, ...]:
+            try:
+                self.archive(name)
+            except ConfigurationError as error:
+                return error.lines
+            return ()
+
+        with ThreadPoolExecutor(DOWNLOADS) as pool:
+            lines = [line for found in pool.map(wrong, names) for line in found]
+        if lines:
+            raise ConfigurationError(lines)
+        return self
 
     def archive(self, name: str) -> str:
         """Path of the chart's archive relative to the project, after its digest was verified; downloads it once if need be.

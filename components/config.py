@@ -22,8 +22,9 @@ from components.settings import LoadSettings, Model, Settings
 
 KEYS: tuple[str, ...] = tuple(to_camel(name) for name in Settings.model_fields)
 """The configuration keys of the project, without the secrets."""
-SECRET_KEYS: tuple[str, ...] = ("grafanaAdminPassword",)
-"""Configuration keys that are secrets: set with `pulumi config set --secret`."""
+ADMIN_PASSWORD, ENTRA_CLIENT_SECRET = "grafanaAdminPassword", "grafanaEntraClientSecret"
+SECRET_KEYS: tuple[str, ...] = (ADMIN_PASSWORD, ENTRA_CLIENT_SECRET)
+"""Configuration keys that are secrets: set with `pulumi config set --secret`. `needed_secrets` says which a stack needs."""
 
 
 def load() -> Settings:
@@ -32,7 +33,7 @@ def load() -> Settings:
     everything = {**get_config_env(), **CONFIG.get()}
     config = {key.removeprefix(prefix): value for key, value in everything.items() if key.startswith(prefix)}
     settings = parse({key: _decoded(key, value) for key, value in config.items()})
-    if settings.azure is not None and (bare := [key for key in SECRET_KEYS if not is_config_secret(prefix + key)]):
+    if settings.azure is not None and (bare := [key for key in SECRET_KEYS if key in config and not is_config_secret(prefix + key)]):
         raise ConfigurationError(
             f"{key} stands in clear in Pulumi.{pulumi.get_stack()}.yaml: a stack in Azure has its secrets encrypted, "
             f"`pulumi config set --secret {key} <value>`"
@@ -52,13 +53,27 @@ def _decoded(key: str, value: Any) -> Any:
         return value
 
 
+def needed_secrets(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The secrets that a configuration cannot do without, also where something else in it is wrong."""
+    here: Any = config
+    for key in ("grafana", "entraId", "clientAuthentication"):
+        here = here.get(key) if isinstance(here, Mapping) else None
+    return SECRET_KEYS if here == "clientSecret" else (ADMIN_PASSWORD,)
+
+
 def parse(config: Mapping[str, Any]) -> Settings:
     """Settings from the configuration keys of a stack (without the project's prefix).
 
     Raises ConfigurationError with one line for every mistake at once: the path of the key, its value, and the rule.
     """
     lines = [f"{key} is not a configuration key{_closest(key)}" for key in sorted(set(config) - set(KEYS) - set(SECRET_KEYS))]
-    lines += [f"{key} is missing: set it with `pulumi config set --secret {key} <value>`" for key in SECRET_KEYS if not config.get(key)]
+    needed = needed_secrets(config)
+    lines += [f"{key} is missing: set it with `pulumi config set --secret {key} <value>`" for key in needed if not config.get(key)]
+    if config.get(ENTRA_CLIENT_SECRET) and ENTRA_CLIENT_SECRET not in needed:
+        lines.append(
+            f"{ENTRA_CLIENT_SECRET} is set: grafana.entraId.clientAuthentication is not clientSecret, so nothing would use it; "
+            f"`pulumi config rm {ENTRA_CLIENT_SECRET}`"
+        )
     settings = None
     try:
         settings = Settings.model_validate({key: value for key, value in config.items() if key in KEYS})

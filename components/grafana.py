@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 from pulumi import Output, ResourceOptions
 from pulumi_kubernetes.core.v1 import Secret
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components import community, exposure, sign_in
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
 from components.merge import merge
@@ -21,9 +23,11 @@ USER_KEY = "admin-user"
 
 @dataclass(frozen=True)
 class GrafanaArgs(LayerArgs):
-    """What Grafana needs beside the rest: the admin password, secret from birth."""
+    """What Grafana needs beside the rest: secrets, from birth."""
 
     admin_password: Output[str]
+    client_secret: Output[str] | None
+    """What Grafana shows Entra ID; None where it needs none."""
 
 
 def datasource_links(topology: Topology) -> dict[str, dict[str, Any]]:
@@ -113,7 +117,9 @@ def values(settings: Settings, topology: Topology) -> dict[str, Any]:
         # one volume, one writer: the old pod must let go before the new one starts
         derived["deploymentStrategy"] = {"type": "Recreate"}
         derived["initChownData"] = {"enabled": False}  # fsGroup already makes the volume Grafana's
-    return merge(values_file("grafana"), derived)
+    address = {"grafana.ini": exposure.configuration(topology)}
+    parts = (derived, address, sign_in.values(settings, topology), community.values(settings, topology))
+    return reduce(merge, parts, values_file("grafana"))
 
 
 class Grafana(Layer):
@@ -132,5 +138,13 @@ class Grafana(Layer):
             string_data={USER_KEY: args.settings.grafana.admin_user, admin.key: args.admin_password},
             opts=self._child(self.namespace),
         )
-        self.release = self._release(release, values(args.settings, topology), secret)
-        self.register_outputs({"url": topology.grafana.url})
+        self.release = self._release(release, values(args.settings, topology), secret, *self._client_secret(args))
+        self.register_outputs({"url": topology.grafana_url})
+
+    def _client_secret(self, args: GrafanaArgs) -> list[Secret]:
+        """The Secret by which Grafana shows Entra ID who it is; none with a federated credential, or without Entra ID."""
+        client = args.topology.grafana_client
+        if args.client_secret is None:
+            return []
+        metadata = ObjectMetaArgs(name=client.name, namespace=client.namespace)
+        return [Secret(client.name, metadata=metadata, string_data={client.key: args.client_secret}, opts=self._child(self.namespace))]

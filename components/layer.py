@@ -13,8 +13,9 @@ from pulumi_kubernetes.helm.v3 import Release, ReleaseArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from pulumi_kubernetes.networking.v1 import NetworkPolicy
 
-from components import topology
+from components import images, topology
 from components.charts import Charts
+from components.merge import merge
 from components.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Layer(ComponentResource):
     def __init__(self, name: str, args: LayerArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__(f"{PREFIX}:{self.token}", name, None, opts)
         self._charts = args.charts
+        self._registry = args.settings.image_registry
         self._guards = args.guards
 
     def _child(self, *depends_on: Resource, **options: Any) -> ResourceOptions:
@@ -65,7 +67,7 @@ class Layer(ComponentResource):
         return made
 
     def _release(self, release: topology.Release, values: Mapping[str, Input[Any]], *depends_on: Resource) -> Release:
-        """A Helm release under the one policy: explicit name, exact archive, all or nothing, bounded, replaced only after deletion."""
+        """A Helm release under the one policy: explicit name, exact archive, images from the stack's registry, all or nothing, bounded."""
         return Release(
             release.name,
             ReleaseArgs(
@@ -73,7 +75,7 @@ class Layer(ComponentResource):
                 namespace=release.namespace,
                 chart=self._charts.archive(release.entry),
                 version=self._charts[release.entry].version,
-                values=values,
+                values=merge(values, images.values(release.chart, self._registry)),
                 atomic=True,
                 cleanup_on_fail=True,
                 timeout=HELM_TIMEOUT_SECONDS,

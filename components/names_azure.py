@@ -13,6 +13,15 @@ STORAGE_SUFFIXES = {"public": "core.windows.net", "usgovernment": "core.usgovclo
 BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 """Storage Blob Data Contributor: read, write and delete blobs. The same GUID in every subscription of every cloud.
 https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage"""
+AUDIENCE = "api://AzureADTokenExchange"
+"""What tokens of ServiceAccounts are for that Entra ID takes for its own, in every cloud; a federated credential must say the same. It is
+what the workload identity webhook puts into pods: azure-workload-identity pkg/webhook/consts.go, DefaultAudience."""
+LOGIN_HOSTS = {
+    "public": "login.microsoftonline.com",
+    "usgovernment": "login.microsoftonline.us",
+    "china": "login.partner.microsoftonline.cn",
+}
+"""Where Entra ID signs people in, in each cloud. https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud"""
 ASSIGNMENTS = UUID("429050a5-ffe5-413e-a1c0-35c9de9881d4")
 """Namespace of our role assignments' names: any UUID, but never another one."""
 _ACCOUNT_LETTERS = frozenset(ascii_lowercase + digits)

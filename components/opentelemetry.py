@@ -9,7 +9,7 @@ from pulumi_kubernetes.core.v1 import NamespacePatch, ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs, ObjectMetaPatchArgs
 from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, RoleRefArgs, SubjectArgs
 
-from components import mesh_records, otlp_tls
+from components import images, mesh_records, otlp_tls
 from components.availability import ONE_AT_A_TIME, scattered
 from components.cert_manager import API_SERVER_BY_NAME
 from components.charts import values_file
@@ -101,7 +101,7 @@ def collector_spec(settings: Settings, topology: Topology) -> dict[str, Any]:
     labels = {"app.kubernetes.io/instance": instance, "app.kubernetes.io/component": "opentelemetry-collector"}
     spec: dict[str, Any] = {
         "mode": "deployment",
-        "image": COLLECTOR_IMAGE,
+        "image": images.at(COLLECTOR_IMAGE, settings.image_registry),
         "serviceAccount": topology.collector_account.name,
         "podAnnotations": dict(API_SERVER_BY_NAME),  # where it looks pods up
         "replicas": count,

@@ -113,7 +113,7 @@ def trusting_namespaces(settings: Settings, topology: Topology) -> tuple[str, ..
 def job_spec(namespaces: Sequence[str], config: str, settings: Settings) -> Any:
     """Spec of the Job that writes the certificate into ConfigMaps. Its pod begins when cert-manager has made the Secret that it mounts."""
     environment = {"AUTHORITY": f"/authority/{AUTHORITY_FILE}", "CONFIG_MAP": AUTHORITY, "NAMESPACES": ",".join(namespaces)}
-    pod = script_pod(AUTHORITY, SCRIPT, config, variables(environment), settings.preset)
+    pod = script_pod(AUTHORITY, SCRIPT, config, variables(environment), settings.preset, settings.image_registry)
     (container,) = pod["containers"]
     secret = {"secretName": AUTHORITY, "items": [{"key": AUTHORITY_FILE, "path": AUTHORITY_FILE}]}  # and not the key
     return {

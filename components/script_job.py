@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from components import images
 from components.charts import ROOT
 from components.presets import resources
 from components.settings import Preset
@@ -26,7 +27,9 @@ def config_name(name: str, script: Path) -> str:
     return f"{name}-{sha256(script.read_bytes()).hexdigest()[:8]}"
 
 
-def script_pod(name: str, script: Path, config: str, environment: list[dict[str, Any]], preset: Preset) -> dict[str, Any]:
+def script_pod(
+    name: str, script: Path, config: str, environment: list[dict[str, Any]], preset: Preset, registry: str | None = None
+) -> dict[str, Any]:
     """Spec of a pod that runs a script out of a ConfigMap. The last line of its log becomes what `kubectl describe` shows."""
     return {
         "enableServiceLinks": False,
@@ -34,7 +37,7 @@ def script_pod(name: str, script: Path, config: str, environment: list[dict[str,
         "containers": [
             {
                 "name": name,
-                "image": IMAGE,
+                "image": images.at(IMAGE, registry),
                 "command": ["python", f"/scripts/{script.name}"],
                 "env": environment,
                 "resources": resources("gate", preset),

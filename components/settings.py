@@ -18,6 +18,7 @@ from components.settings_base import (
     Email,
     HttpsUrl,
     ImageReference,
+    ImageRegistry,
     Mirror,
     Model,
     Percentage,
@@ -30,6 +31,7 @@ from components.settings_base import (
 )
 from components.settings_canary import CanarySettings
 from components.settings_existing import ExistingCertManager, ExistingIstio, ExistingPrometheus
+from components.settings_grafana import GrafanaSettings
 
 __all__ = ["Model", "Preset", "Settings"]
 
@@ -258,26 +260,6 @@ class AlloySettings(Model):
     """Namespaces whose pods are not read at all."""
 
 
-class GrafanaSettings(Model):
-    """The place to look."""
-
-    admin_user: Annotated[str, Field(min_length=1, max_length=64)] = "admin"
-    """Name of the administrator whose password is `grafanaAdminPassword`."""
-    replicas: Replicas = 1
-    """Only one is right: see the rule below."""
-    volume_gi: VolumeGi | None = None
-    """Volume for Grafana's own database. Default: none, as datasources and dashboards are code; dashboards made by hand need it."""
-
-    @model_validator(mode="after")
-    def _no_database_means_one(self) -> GrafanaSettings:
-        if self.replicas > 1:
-            raise ValueError(
-                f"grafana.replicas is {self.replicas}: each would keep users and dashboards in a database file of its own, and this stack "
-                "brings no shared database; only 1 shows everyone the same"
-            )
-        return self
-
-
 class LoadSettings(Model):
     """What the stack has to carry at its busiest; what is not stated is not checked. `make size` computes with the same figures."""
 
@@ -315,6 +297,10 @@ class Settings(Model):
     from an OCI registry). Default: each chart's own repository."""
     chart_lock: str = "charts.yaml"
     """Path of the lock: exact version and sha256 of every chart. A mirror with archives of its own brings a lock of its own."""
+    image_registry: ImageRegistry | None = None
+    """Registry from which every image comes, such as `registry.example.com/mirror`; it holds each under the path that it has everywhere:
+    docker.io/grafana/loki is registry.example.com/mirror/grafana/loki. `make mirror` lists them. Default: each image's own registry.
+    `sampleApp.image` is taken as it is written."""
     cert_manager: CertManagerSettings = CertManagerSettings()
     istio: IstioSettings = IstioSettings()
     prometheus: PrometheusSettings = PrometheusSettings()

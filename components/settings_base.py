@@ -52,6 +52,13 @@ DnsLabel = Annotated[
         r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", "must be a DNS label: 1 to 63 lower-case letters, digits or hyphens, no hyphen at an end"
     ),
 ]
+HostName = Annotated[
+    str,
+    matching(
+        r"(?=.{4,253}$)([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z]([-a-z0-9]{0,61}[a-z0-9])?",
+        "must be a host such as grafana.example.com: in lower case, with a dot, without scheme, port, path or *",
+    ),
+]
 ChartVersion = Annotated[str, matching(r"\d+\.\d+\.\d+", "must be an exact version such as 2.26.2")]
 Email = Annotated[str, matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "must be an e-mail address")]
 HttpsUrl = Annotated[str, matching(r"https://\S+", "must begin with https://")]
@@ -59,6 +66,13 @@ CalendarDay = Annotated[str, matching(r"\d{4}-\d{2}-\d{2}", "must be a day such 
 Mirror = Annotated[
     str,
     matching(r"https?://\S+|(?!.*://).+", "must be a folder or an http(s):// address (`helm pull` fills a folder from an OCI registry)"),
+]
+ImageRegistry = Annotated[
+    str,
+    matching(
+        r"(localhost|[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)+|[a-z0-9][a-z0-9.-]*(?=:\d))(:\d+)?(/[a-z0-9._-]+)*",
+        "must be a registry such as registry.example.com/mirror: a host with a dot or a port, no https://, no tag, no slash at the end",
+    ),
 ]
 ImageReference = Annotated[
     str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from components import settings_rules_grafana
 from components.settings_alerting import RECEIVER_KEYS
 from components.settings_canary import canaries_are_of_our_mesh, control_planes_differ
 
@@ -204,4 +205,5 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _receivers_have_what_they_need,
     _mail_is_signed_in,
     _receivers_need_our_alertmanager,
+    *settings_rules_grafana.RULES,
 )

@@ -87,6 +87,6 @@ class Store(Layer):
         return Job(
             name,
             metadata=ObjectMetaArgs(name=blob_gate.NAME, namespace=blobs.service_account.namespace, annotations=blob_gate.RUN_AGAIN),
-            spec=blob_gate.job_spec(blobs, script, annotations, args.settings.preset),
+            spec=blob_gate.job_spec(blobs, script, annotations, args.settings.preset, args.settings.image_registry),
             opts=self._child(config, *needs, delete_before_replace=True, custom_timeouts=CustomTimeouts(create=wait, update=wait)),
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from components.addresses import (
     BlobStore,
     Datasource,
+    Entrance,
     OperatorService,
     Release,
     Releases,
@@ -26,6 +27,7 @@ from components.settings_rules import LIFECYCLE_MARGIN_DAYS, SAMPLE_NAMESPACE
 __all__ = [
     "BlobStore",
     "Datasource",
+    "Entrance",
     "OperatorService",
     "Release",
     "Releases",
@@ -65,6 +67,12 @@ class Topology:
     # looking
     grafana: Service
     grafana_admin: SecretKey
+    grafana_client: SecretKey
+    """Where Grafana's pod finds its client secret, if it signs people in by one."""
+    grafana_account: ServiceAccount
+    """Whose token shows Entra ID who Grafana is, if it has no secret."""
+    entrance: Entrance | None
+    """Grafana's public address; None where there is none."""
     datasources: tuple[Datasource, ...]
     sample: Service
     # names of custom resources
@@ -78,6 +86,11 @@ class Topology:
     operator_services: tuple[OperatorService, ...]
     charts: tuple[str, ...]
     """Entries of the chart lock that this stack installs."""
+
+    @property
+    def grafana_url(self) -> str:
+        """Where people look: the public address, or that inside the cluster."""
+        return self.entrance.url if self.entrance else self.grafana.url
 
     def datasource(self, uid: str) -> Datasource:
         """The datasource of that uid; KeyError where a link points at none."""
@@ -165,6 +178,11 @@ def _gateway(settings: Settings) -> tuple[Service, str]:
     if existing is not None and existing.gateway is not None:
         return Service(existing.gateway.service, existing.gateway.namespace, 80), existing.gateway.label
     return Service("istio-ingressgateway", "istio-ingress", 80), "ingressgateway"
+
+
+def _entrance(settings: Settings, gateway: Service) -> Entrance | None:
+    exposure = settings.grafana.exposure
+    return Entrance(exposure.host, "grafana-tls", gateway.namespace) if exposure else None
 
 
 def _governed_by_prometheus_operator(prometheus: str) -> tuple[OperatorService, ...]:
@@ -259,6 +277,9 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
         injection_labels=injection_labels(settings),
         grafana=Service("grafana", "grafana", 80),
         grafana_admin=SecretKey("grafana-admin", "grafana", "admin-password"),
+        grafana_client=SecretKey("grafana-entra-id", "grafana", "client-secret"),
+        grafana_account=ServiceAccount("grafana", "grafana"),
+        entrance=_entrance(settings, gateway),
         datasources=(
             Datasource("Prometheus", "prometheus", "prometheus", metrics),
             Datasource("Tempo", "tempo", "tempo", traces),

@@ -96,9 +96,9 @@ class Engine:
         """Brings the stack up; with `refresh` it asks the cluster first what is really there."""
         return self._run("up", lambda stack, **common: stack.up(refresh=refresh, parallel=_PARALLEL, **common))
 
-    def preview(self) -> Outcome:
-        """Says what `up` would do."""
-        return self._run("preview", lambda stack, **common: stack.preview(parallel=_PARALLEL, **common))
+    def preview(self, refresh: bool = False) -> Outcome:
+        """Says what `up` would do; with `refresh` it asks the cluster first what is really there, and writes nothing of it down."""
+        return self._run("preview", lambda stack, **common: stack.preview(refresh=refresh, parallel=_PARALLEL, **common))
 
     def refresh(self) -> Outcome:
         """Takes what the cluster holds into the state."""
@@ -219,7 +219,7 @@ class Engine:
         found = list(errors(recorder)) if failure and not program.configuration_errors else []
         if failure and not found and not program.configuration_errors:
             killed = self._command.killed_by
-            found = [f"the engine was killed by signal {killed}" if killed else _said_last(str(failure))]
+            found = [f"the engine was killed by signal {killed}" if killed else said_last(str(failure))]
         operations = recorder.operations()
         return Outcome(
             command=command,
@@ -284,7 +284,8 @@ def _known(warning: str) -> bool:
     return warning.startswith(("using pulumi-resource-kubernetes from", "kubernetes double: stands in"))
 
 
-def _said_last(text: str) -> str:
+def said_last(text: str) -> str:
+    """What a command of the engine said last, as one line."""
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(("code:", "stdout:"))]
     meaningful = [line.removeprefix("stderr:").strip() for line in lines if line.startswith(("error:", "stderr:"))]
     return (meaningful or lines or ["the engine failed without a word"])[-1].removeprefix("error: ")

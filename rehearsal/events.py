@@ -29,6 +29,8 @@ class Operation:
     """Inputs of the resource, secrets left out."""
     concrete: bool = True
     """Whether there is something outside the engine: neither a component nor a provider."""
+    fields: tuple[str, ...] = ()
+    """Paths of the properties that differ."""
     ended: float | None = None
     failed: bool = False
 
@@ -95,7 +97,8 @@ class Recorder:
         parent = state.parent if state else ""
         properties = (state.inputs if state else None) or {}
         concrete = bool(state and state.custom) and not metadata.type.startswith(PROVIDERS)
-        operation = Operation(metadata.urn, metadata.type, metadata.op.value, parent, self.elapsed(), properties, concrete)
+        fields = tuple(metadata.detailed_diff or metadata.diffs or ())
+        operation = Operation(metadata.urn, metadata.type, metadata.op.value, parent, self.elapsed(), properties, concrete, fields)
         with self._lock:
             self._parents[metadata.urn] = parent
             self._running[metadata.urn, metadata.op.value] = operation

@@ -148,7 +148,12 @@ def _missing_secrets(options: Options, written: Mapping[str, Any], project: str)
     """Secrets that the stack lacks, where nothing real runs that could need them."""
     if options.cluster != "rehearsal":
         return []
-    return [key.removeprefix(f"{project}:") for key in _secret_keys(options.root, project) if not written.get(key)]
+    if options.root != tools.ROOT:
+        return []
+    from components.config import needed_secrets
+
+    own = {key.removeprefix(f"{project}:"): value for key, value in written.items()}
+    return [key for key in needed_secrets(own) if not own.get(key)]
 
 
 def _secret_keys(root: Path, project: str) -> list[str]:

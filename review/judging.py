@@ -13,8 +13,8 @@ from review.work import Pair
 from review.writing import stand_ins
 
 FIELDS_SHOWN = 12
-"""Of one object; of a CRD fewer, as nobody reads their schemas."""
-CRD_FIELDS_SHOWN = 3
+"""Of one object; of a CRD or a dashboard fewer, as nobody reads them this way."""
+FEW_FIELDS_SHOWN = 3
 
 
 class Row(NamedTuple):
@@ -104,7 +104,7 @@ def _rows(d: Difference, whole: Judged) -> list[Row]:
     judged = [(f, of_field(d, f)) for f in d.fields]
     judged.sort(key=lambda item: ORDER.index(item[1].kind))
     rows = [Row(one.kind, name, d.layer, f.where, f.before, f.after, one.why) for f, one in judged]
-    most = CRD_FIELDS_SHOWN if whole.kind == "CRD" else FIELDS_SHOWN
+    most = FEW_FIELDS_SHOWN if whole.kind == "CRD" or _is_dashboard(d) else FIELDS_SHOWN
     if len(rows) > most:
         rest = rows[most:]
         rows = [*rows[:most], Row(rest[0].kind, name, d.layer, f"and {len(rest)} more", "", "", "")]
@@ -113,6 +113,10 @@ def _rows(d: Difference, whole: Judged) -> list[Row]:
     elif not rows or whole.kind not in [row.kind for row in rows]:
         rows.append(Row(whole.kind, name, d.layer, "labels of its chart", "", "", whole.why))
     return rows
+
+
+def _is_dashboard(d: Difference) -> bool:
+    return "grafana_dashboard" in ((d.after.get("metadata") or {}).get("labels") or {})
 
 
 def _charts(base: Rendering | None, head: Rendering | None) -> tuple[tuple[str, str, str], ...]:

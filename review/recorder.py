@@ -152,7 +152,7 @@ def run(
     preview: bool = False,
     stack: str = "local",
     root: Path = ROOT,
-    secret_keys: Collection[str] = ("grafanaAdminPassword",),
+    secret_keys: Collection[str] = ("grafanaAdminPassword", "grafanaEntraClientSecret"),
 ) -> Run:
     """Runs the `__main__.py` of a checkout against the recorder; `config` holds the project's keys without prefix, as Pulumi stores them.
 

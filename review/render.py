@@ -63,10 +63,17 @@ def stacks_of(root: Path) -> list[str]:
 class Checkout:
     """One state of the project, from which stacks are rendered."""
 
-    def __init__(self, root: Path, stacks: Sequence[str], folder: Path, renderer: Renderer) -> None:
+    def __init__(
+        self, root: Path, stacks: Sequence[str], folder: Path, renderer: Renderer, changes: Mapping[str, Any] | None = None
+    ) -> None:
+        """`changes` are configuration keys, without the project's prefix, that every stack has otherwise; None removes one."""
         self.root, self._folder, self._renderer = root, folder, renderer
-        self.configs = {name: stack_files.read_config(root, name) for name in stacks}
         prefix = f"{stack_files.project_name(root)}:"
+        over = {f"{prefix}{key}": value for key, value in (changes or {}).items()}
+        self.configs = {
+            name: {key: value for key, value in (stack_files.read_config(root, name) | over).items() if value is not None}
+            for name in stacks
+        }
         self._own = {
             name: {k.removeprefix(prefix): v for k, v in config.items() if k.startswith(prefix)} for name, config in self.configs.items()
         }

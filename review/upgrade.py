@@ -109,7 +109,7 @@ def check(wanted: Wish, stacks: Sequence[str], where: Path | None, root: Path = 
         for name, release in guards.installed(rendering).items():
             if release.chart != wanted.chart:
                 continue
-            checked.values.append(_values(stack, name, release.values, wanted, before, after))
+            checked.values.append(held(stack, name, release.values, wanted, before, after))
             then = {name: release._replace(version=wanted.to)}
             checked.refusals += [f"stack {stack}: {line}" for line in guards.refused_configurations({}, then)]
             namespace, _, own = name.partition("/")
@@ -118,21 +118,23 @@ def check(wanted: Wish, stacks: Sequence[str], where: Path | None, root: Path = 
     return checked
 
 
-def _values(
+def held(
     stack: str, name: str, values: Mapping[str, Any], wanted: Wish, before: chart_values.Chart | None, after: chart_values.Chart
 ) -> Values:
+    """The values of a release held against the new chart; `before` is today's, where it could be had."""
     ours = [path for path, _ in leaves(values) if path]
-    said = [(moved, path) for step in wanted.steps for moved in step.values for path in ours if covers(moved.was, path)]
-    moved = [f"{path} is {m.now or 'gone'}{f': {m.note}' if m.note else ''}" for m, path in said]
+    said = {moved: [path for path in ours if covers(moved.was, path)] for step in wanted.steps for moved in step.values}
+    spoken_of = {path for paths in said.values() for path in paths}
+    moved = [f"{upgrades.moved(value)}; set here: {', '.join(paths)}" for value, paths in said.items() if paths]
     handed_on = PASS_THROUGH.get(wanted.chart, {})
     unknown = [
         path
         for path in chart_values.unread(values, after.defaults, after.schema)
-        if not any(covers(prefix, path) for prefix in handed_on) and path not in [path for _, path in said]
+        if not any(covers(prefix, path) for prefix in handed_on) and path not in spoken_of
     ]
     violations = chart_values.violations(values, after.defaults, after.schema) if after.schema else []
     beside, elsewhere = _defaults(values, before, after) if before else ([], 0)
-    return Values(stack, name, tuple(dict.fromkeys(moved)), tuple(unknown), tuple(violations), tuple(beside), bool(after.schema), elsewhere)
+    return Values(stack, name, tuple(moved), tuple(unknown), tuple(violations), tuple(beside), bool(after.schema), elsewhere)
 
 
 def _defaults(values: Mapping[str, Any], before: chart_values.Chart, after: chart_values.Chart) -> tuple[list[tuple[str, Any, Any]], int]:

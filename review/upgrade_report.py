@@ -11,7 +11,7 @@ from review import report
 from review.helm import KUBE_VERSION
 from review.report import shown
 from review.upgrade import Checked, Values, Wish
-from review.upgrades import Upgrade
+from review.upgrades import Upgrade, moved
 
 DEFAULTS_SHOWN = 20
 
@@ -31,8 +31,8 @@ def plan(wanted: Wish, console: Console) -> None:
 
 
 def _step(step: Upgrade) -> Iterator[str]:
-    moved = [f"{m.was} is {m.now or 'gone'}{f': {m.note}' if m.note else ''}" for m in step.values]
-    for title, lines in (("before", step.before), ("values", moved), ("objects", step.objects), ("after", step.after)):
+    values = [moved(value) for value in step.values]
+    for title, lines in (("before", step.before), ("values", values), ("objects", step.objects), ("after", step.after)):
         yield from _listed(title, lines)
     seen = step.verified
     yield f"  ({seen.how} by {seen.by}, {seen.when}; {seen.source})"

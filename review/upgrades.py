@@ -114,6 +114,11 @@ class Upgrades:
         return [f"upgrades/{self.folder(chart)}/{before}-{after}.yaml" for before, after in pairwise(lines) if after not in known]
 
 
+def moved(value: MovedValue) -> str:
+    """What became of a value, in words."""
+    return f"{value.was} is {value.now or 'gone'}{f' ({value.note})' if value.note else ''}"
+
+
 def _first(text: str) -> Version:
     """The first version of a line: 18.0.0 of `18`, 1.31.0 of `1.31`."""
     return versions.parse(".".join([*text.split("."), "0", "0"][:3]))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rehearsal import console
 from rehearsal.errors import RehearsalError
@@ -23,10 +23,12 @@ class Pair(NamedTuple):
     head: Rendering | None
 
 
-def render(stacks: Sequence[str], root: Path = ROOT, *, bundles: bool = False) -> dict[str, Rendering]:
-    """Renders stacks of one checkout; `bundles` takes no real archive. Refusal where one cannot be rendered."""
+def render(
+    stacks: Sequence[str], root: Path = ROOT, *, bundles: bool = False, changes: Mapping[str, Any] | None = None
+) -> dict[str, Rendering]:
+    """Renders stacks of one checkout; `bundles` takes no real archive, `changes` as in Checkout. Refusal where one cannot be rendered."""
     with _workshop() as (folder, renderer):
-        checkout = Checkout(root, stacks, folder, renderer)
+        checkout = Checkout(root, stacks, folder, renderer, changes)
         with console.step(f"render {', '.join(stacks)}", quiet_for=1.0):
             found = checkout.render({stack: {} if bundles else checkout.real(stack) for stack in stacks})
     refused = [line for rendering in found.values() for line in rendering.errors]
@@ -35,14 +37,19 @@ def render(stacks: Sequence[str], root: Path = ROOT, *, bundles: bool = False) -
     return found
 
 
-def pairs(base: Path, head: Path, stacks: Sequence[str], *, bundles: bool = False) -> dict[str, Pair]:
-    """Renders stacks of two checkouts. A chart whose archive can be had for one of them alone has a stand-in in both."""
+def pairs(
+    base: Path, head: Path, stacks: Sequence[str], *, bundles: bool = False, changes: Mapping[str, Any] | None = None
+) -> dict[str, Pair]:
+    """Renders stacks of two checkouts, both with `changes` to their configuration, if there are any.
+
+    A chart whose archive can be had for one of them alone has a stand-in in both.
+    """
     with _workshop() as (folder, renderer):
         sides = []
         for name, root in (("base", base), ("head", head)):
             own = [stack for stack in stacks if stack in stacks_of(root)]
             (folder / name).mkdir()
-            sides.append(Checkout(root, own, folder / name, renderer))
+            sides.append(Checkout(root, own, folder / name, renderer, changes))
         had = [{stack: {} if bundles else side.real(stack) for stack in side.configs} for side in sides]
         chosen = [
             {s: {name: path for name, path in own[s].items() if name in other.get(s, own[s])} for s in own}

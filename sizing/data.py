@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from components.capacity import Mesh, k
 from components.charts import ROOT
-from components.config import SECRET_KEYS, parse
+from components.config import needed_secrets, parse
 from components.errors import ConfigurationError
 from components.merge import DuplicateKey, read_yaml
 from components.settings import LoadSettings, Model, Preset, Settings
@@ -182,7 +182,7 @@ def _environment(name: str, document: Any, folder: Path) -> Environment:
     # a preset that is too small for the load is what this is to find out, so the border does not see them together
     load = own.pop("load", None)
     try:
-        settings = parse({**own, **dict.fromkeys(SECRET_KEYS, "not needed here")})
+        settings = parse({**own, **dict.fromkeys(needed_secrets(own), "not needed here")})
     except ConfigurationError as error:
         raise ConfigurationError(f"{path.name}: {line}" for line in error.lines) from None
     chosen = entry.load if load is None else _model(LoadSettings, load, f"{path.name}: load")

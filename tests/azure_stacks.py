@@ -36,7 +36,11 @@ AZURE_VARIANTS: dict[str, dict[str, Any]] = {
     "key": WITH_KEY,
     "keyless-distributed": {**KEYLESS, **DISTRIBUTED, "preset": "large"},
     "key-distributed": {**WITH_KEY, **DISTRIBUTED},
-    "existing": {**KEYLESS, **EXISTING},
+    "existing": {
+        **KEYLESS,
+        **EXISTING,
+        "grafana": {"exposure": {"host": "grafana.edge.example.com"}, "entraId": {"clientId": SUBSCRIPTION}},
+    },
 }
 """Configuration of each kind of stack in Azure."""
 

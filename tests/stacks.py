@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from components import alloy, cert_manager, crds, grafana, istio, loki, opentelemetry, prometheus, tempo
+from components import alloy, cert_manager, crds, grafana, images, istio, loki, opentelemetry, prometheus, tempo
 from components.config import parse
+from components.merge import merge
 from components.settings import Settings
 from components.topology import Release, Topology, plan
 from tests.azure_stacks import AZURE_VARIANTS
 
 PASSWORD = "sentinel-password"
-IMAGE = "registry.example.com/rolldice:1.0.0"
+CLIENT_SECRET = "sentinel-client-secret"
+HOST = "grafana.shop.example.com"
+GUIDS = [f"00000000-0000-0000-0000-00000000000{number}" for number in range(1, 6)]
+"""Ids of a tenant, an app registration and groups."""
+SIGN_IN = {"clientId": GUIDS[0], "tenantId": GUIDS[1]}
+REGISTRY = "registry.example.com/mirror"
+IMAGE = f"{REGISTRY}/rolldice:1.0.0"
 SLOS = [
     {"service": "rolldice", "namespace": "sample", "objective": 99.9, "latencyMs": 250, "latencyObjective": 99},
     {"service": "checkout", "namespace": "shop", "objective": 99.5},
@@ -39,14 +46,31 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "istio": {"mode": "ambient", "revision": "blue"},
         "sampleApp": {"image": IMAGE},
         "preset": "medium",
+        "imageRegistry": REGISTRY,
         "slos": SLOS,
+        "grafana": {
+            "exposure": {"host": HOST},
+            "entraId": {
+                **SIGN_IN,
+                "clientAuthentication": "clientSecret",
+                "groups": {"admin": [GUIDS[2]], "viewer": [GUIDS[3], GUIDS[4]]},
+            },
+        },
+        "grafanaEntraClientSecret": CLIENT_SECRET,
     },
     "distributed": {
         "preset": "large",
+        "imageRegistry": REGISTRY,
         "tempo": {"mode": "distributed"},
         "loki": {"mode": "distributed", "replicas": 3, "replicationFactor": 3},
         "istio": {"gatewayReplicas": 2},
-        "grafana": {"volumeGi": 5},
+        "grafana": {
+            "volumeGi": 5,
+            "exposure": {"host": HOST},
+            "entraId": SIGN_IN,
+            "communityDashboards": [{"id": 7639, "revision": 1, "folder": "Istio"}, {"id": 13639, "revision": 2, "datasource": "loki"}],
+        },
+        "cluster": {"oidcIssuer": "https://issuer.example.com/"},
         "opentelemetry": {
             "go": True,
             "goExceptionNamespaces": ["sample"],
@@ -83,7 +107,9 @@ def settings_of(variant: str) -> Settings:
 def installs(settings: Settings, topology: Topology | None = None) -> Iterator[Install]:
     """Every release of a stack with the values it gets; not those of what its cluster has already."""
     names = topology or plan(settings)
-    yield from (install for install in _all(settings, names) if install.release.entry in names.charts)
+    for release, values in _all(settings, names):
+        if release.entry in names.charts:
+            yield Install(release, merge(values, images.values(release.chart, settings.image_registry)))
 
 
 def _all(settings: Settings, names: Topology) -> Iterator[Install]:

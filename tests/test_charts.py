@@ -88,6 +88,24 @@ def test_an_archive_missing_from_a_mirror_is_named(root: Path) -> None:
         lock(chart(), "mirror").archive("tempo")
 
 
+def test_every_archive_that_is_wrong_is_named_before_anything_is_begun(root: Path) -> None:
+    (root / "mirror").mkdir()
+    (root / "mirror" / "tempo-1.0.0.tgz").write_bytes(b"another one")
+    (root / "mirror" / "grafana-1.0.0.tgz").write_bytes(CONTENT)
+    entries = {name: Chart(name, "1.0.0", "2.0.0", "", DIGEST) for name in ("tempo", "grafana", "loki")}
+    with pytest.raises(ConfigurationError) as refused:
+        Charts(entries, "charts.yaml", "mirror").gathered(entries)
+    first, second = refused.value.lines
+    assert first.startswith("mirror/tempo-1.0.0.tgz: sha256 is ")
+    assert second == "chartMirror is mirror: the folder holds no loki-1.0.0.tgz"
+
+
+def test_charts_whose_archives_are_all_there_are_gathered(root: Path) -> None:
+    (root / "mirror").mkdir()
+    (root / "mirror" / "tempo-1.0.0.tgz").write_bytes(CONTENT)
+    assert lock(chart(), "mirror").gathered(["tempo"]).archive("tempo") == "mirror/tempo-1.0.0.tgz"
+
+
 def test_an_unreachable_repository_is_named_and_leaves_nothing_half_made(root: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"^chart tempo 1\.0\.0 cannot be had from http://127.0.0.1:9/.*: .*refused"):
         lock(chart()).archive("tempo")

@@ -54,7 +54,7 @@ def test_the_pages_call_make_often() -> None:
 
 def test_every_call_of_make_names_a_target_and_variables_that_there_are(page: Path) -> None:
     for command in commands(page.read_text()):
-        words = re.sub(r"'[^']*'", "x", command.partition("make")[2]).split()
+        words = re.sub(r"'[^']*'|<[^>]*>", "x", command.partition("make")[2]).split()
         assert {word for word in words if re.fullmatch(r"[a-z-]+", word)} <= TARGETS, command
         assert {word.partition("=")[0] for word in words if "=" in word} <= VARIABLES, command
 

@@ -12,13 +12,13 @@ from components import azurite
 from components.charts import ROOT
 from tests import recorder, reference
 from tests.recorder import Run, leaves
-from tests.stacks import PASSWORD, VARIANTS
+from tests.stacks import CLIENT_SECRET, PASSWORD, VARIANTS
 
 Record = Callable[..., Run]
 BUILT_IN = re.compile(
     r"kubernetes:(core|apps|batch|networking\.k8s\.io|rbac\.authorization\.k8s\.io|apiextensions\.k8s\.io)/|kubernetes:helm"
 )
-SECRETS = (PASSWORD, azurite.ACCOUNT_KEY)
+SECRETS = (PASSWORD, CLIENT_SECRET, azurite.ACCOUNT_KEY)
 
 
 @pytest.fixture(scope="module", params=list(VARIANTS))

@@ -54,6 +54,26 @@ def test_it_says_where_everything_is_and_ends_when_it_is_told_to(programs: Path)
     assert not looking.answers(address)
 
 
+def test_a_public_host_needs_no_way_of_ours(tmp_path: Path) -> None:
+    process = opened(tmp_path, "--stack", "prod")
+    said, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, "")
+    *places, sign_in, password = said.splitlines()
+    assert [line.split()[1].startswith("https://grafana.prod.example.com") for line in places] == [True] * 5
+    assert sign_in == "sign in with Microsoft Entra ID; where that does not work, by password:"
+    assert password.startswith("user admin, password: kubectl -n grafana get secret grafana-admin ")
+
+
+def test_a_public_host_that_does_not_work_is_gone_around(programs: Path) -> None:
+    process = opened(programs, "--stack", "prod", "--forward")
+    assert process.stdout is not None
+    said = [process.stdout.readline() for _ in range(7)]
+    assert all(line.split()[1].startswith("http://127.0.0.1:") for line in said[:5])
+    assert said[5].startswith("user admin, password: ") and said[6] == "Ctrl-C ends it\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+
+
 def test_a_way_that_ends_by_itself_is_said(programs: Path) -> None:
     process = opened(programs, "--context", "short")
     _, errors = process.communicate(timeout=30)

@@ -19,7 +19,7 @@ from components.preflight import __main__ as preflight
 from components.preflight.facts import Facts, PrometheusServer, Workload
 from components.preflight.judgement import IDENTITY_WEBHOOK, judge
 from components.topology import plan
-from tests.azure_stacks import EXISTING, KEYLESS
+from tests.azure_stacks import EXISTING, KEYLESS, SUBSCRIPTION
 from tests.recorder import ISSUER
 
 FIT = Facts(
@@ -87,6 +87,14 @@ def test_an_issuer_that_azure_cannot_reach_is_named_with_its_fix(issuer: str) ->
     assert issuer in line
     assert "--enable-oidc-issuer" in line
     assert said(replace(FIT, issuer=issuer)) == []
+
+
+def test_grafanas_token_needs_an_issuer_that_entra_id_reaches_but_no_webhook() -> None:
+    entra = {"clientId": SUBSCRIPTION, "tenantId": SUBSCRIPTION}
+    signing = {"cluster": {"oidcIssuer": ISSUER}, "grafana": {"exposure": {"host": "grafana.example.com"}, "entraId": entra}}
+    (line,) = said(replace(FIT, issuer="https://kubernetes.default.svc", mutating_webhooks=()), signing)
+    assert line.startswith("the OIDC issuer is https://kubernetes.default.svc, inside the cluster: ")
+    assert said(replace(FIT, mutating_webhooks=()), signing) == []
 
 
 def test_an_issuer_that_is_not_the_clusters_is_found_before_azure_refuses_its_tokens() -> None:

@@ -56,7 +56,7 @@ def logs(topology: Topology, service: str | None = None, time: tuple[str, str] =
 
 def outputs(topology: Topology) -> dict[str, str]:
     """Addresses worth knowing, by the name of the stack's output."""
-    grafana = topology.grafana.url
+    grafana = topology.grafana_url
     paths = {
         "meshDashboardUrl": dashboard(MESH),
         "sloDashboardUrl": dashboard(OBJECTIVES),

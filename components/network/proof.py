@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +10,17 @@ from components.network.evaluator import End, Node, Outside, Pod, selects
 from components.network.parts import INSTANCE, door, pods_of
 from components.network.world import DNS, STRANGER, World
 from components.signals import Graph
+from components.signals.entrance import BROWSERS
 from components.signals.model import address
 from components.signals.reading import INSIDE, Resolved
 
 API_SERVER = Outside("the API server", "203.0.113.1")
 LOGIN = Outside("Microsoft Entra ID", "203.0.113.2")
-BLOBS = Outside("blob storage", "203.0.113.3")
+INTERNET = "203.0.113.3"
 MERGED_PORT = 15020
 """Where a proxy gives its own metrics and its application's."""
 NODE = Node()
+PEOPLE = Outside("people", "203.0.113.4")
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,10 @@ def needed(found: World, g: Graph) -> Iterator[Connection]:
             yield Connection(pod, LOGIN, 443, f"workload identity of {pod.name}")
 
 
-def sources(found: World, g: Graph, node: str) -> list[Pod]:
+def sources(found: World, g: Graph, node: str) -> Sequence[End]:
     """Pods that a node of the graph is; one of the cluster's own where it is not rendered."""
+    if node == BROWSERS:
+        return [PEOPLE]
     pods = pods_of(node, g.configured)
     # a pod on its node's own network comes from the node's address, which no rule for pods means
     rendered = [pod for pod in found.selected(pods.namespace, dict(pods.labels)) if pod != DNS and not pod.on_host]
@@ -80,7 +84,7 @@ def _behind(found: World, g: Graph, host: str, port: int) -> list[tuple[End, int
     if behind is not None:
         return [(pod, behind.port(port)) for pod in found.selected(behind.pods.namespace, dict(behind.pods.labels))]
     if "." in namespace:  # a domain of the internet
-        return [(BLOBS, port)]
+        return [(Outside(host, INTERNET), port)]
     return [(Pod(f"their {name}", namespace), port)]
 
 
@@ -98,7 +102,7 @@ def _scrapes(found: World, g: Graph) -> Iterator[Connection]:
             yield Connection(prometheus, collector, collector.ports["metrics"], "scrape of the collector")
 
 
-def _proxies(found: World, g: Graph) -> list[Pod]:
+def _proxies(found: World, g: Graph) -> list[End]:
     """Pods with a proxy: the gateway, and all of the namespaces that the mesh is told to join."""
     joined = dict(g.configured.topology.injection_labels).items()
     members = [pod for pod in found.pods if joined <= found.rules.namespaces.get(pod.namespace, {}).items()]

@@ -56,7 +56,7 @@ def stack_settings(root: Path, stack: str) -> Settings:
         raise ConfigurationError(f"{path.name}: {' '.join(str(error).split())}") from None
     prefix = f"{PROJECT}:"
     own = {key.removeprefix(prefix): value for key, value in (document.get("config") or {}).items() if key.startswith(prefix)}
-    secrets = dict.fromkeys(config.SECRET_KEYS, "not needed here")
+    secrets = dict.fromkeys(config.needed_secrets(own), "not needed here")
     return config.parse({**own, **secrets})
 
 

@@ -71,8 +71,14 @@ def _storage_class(facts: Facts, _settings: Settings, _topology: Topology) -> It
         yield Finding(False, f"default StorageClasses are {', '.join(classes)}", "the newest is taken; leave one")
 
 
+def _tokens_sign_in(settings: Settings) -> bool:
+    """Whether Grafana shows Entra ID a token of the cluster."""
+    entra = settings.grafana.entra_id
+    return entra is not None and entra.client_authentication == "workloadIdentity"
+
+
 def _issuer(facts: Facts, settings: Settings, _topology: Topology) -> Iterator[Finding]:
-    if not settings.storage.keyless:
+    if not settings.storage.keyless and not _tokens_sign_in(settings):
         return
     turn_on = "`az aks update --enable-oidc-issuer --enable-workload-identity` brings one that Azure can reach"
     if facts.issuer is None:

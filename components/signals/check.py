@@ -9,6 +9,7 @@ from components.addresses import SecretKey, Service
 from components.grants import ROLE_NAMES
 from components.signals import views
 from components.signals.configured import at
+from components.signals.entrance import BROWSERS, COMMUNITY, DASHBOARD, ENTRA_ID, SIGN_IN, VIEW
 from components.signals.listeners import BLOB, OTLP_GRPC, OTLP_HTTP, PUSH, api, over
 from components.signals.model import Edge, Link
 from components.signals.monitors import MERGED, monitored
@@ -59,6 +60,7 @@ def flows(g: Graph) -> dict[tuple[str, str], str]:
     c = g.configured
     seen = {(signal, proxy): "collector" for proxy in proxies(c) for signal in (ACCESS_LOG, SPAN)}
     kinds = {source.get("uid", ""): source.get("type", "") for source in views.datasources(c)}
+    asked = {found.edge.signal for found in g.edges}
     return {
         **seen,
         **{(signal, "applications"): "collector" for signal in (SPAN, METRIC, LOG)},
@@ -72,6 +74,8 @@ def flows(g: Graph) -> dict[tuple[str, str], str]:
         ("block", "tempo"): "tempo blobs",
         ("chunk", "loki"): "loki blobs",
         **{("query", f"grafana/{uid}"): kind for uid, kind in kinds.items()},
+        **({(VIEW, BROWSERS): "gateway", (VIEW, "gateway"): "grafana"} if c.entrance else {}),
+        **{(signal, "grafana"): wanted for signal, wanted in ((SIGN_IN, ENTRA_ID), (DASHBOARD, COMMUNITY)) if signal in asked},
     }
 
 

@@ -7,7 +7,19 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from components import alloy, grafana, istio, loki, opentelemetry, otlp_tls, prometheus, sample_app, tempo
+from components import (
+    alloy,
+    exposure,
+    grafana,
+    istio,
+    loki,
+    opentelemetry,
+    otlp_tls,
+    prometheus,
+    sample_app,
+    sign_in,
+    tempo,
+)
 from components.addresses import SecretKey
 from components.grants import Grant, grants
 from components.settings import Settings
@@ -36,6 +48,7 @@ class Configured:
     alloy: Values
     pod_logs: Values | None
     grafana: Values
+    entrance: exposure.Specs | None
     sample: Values | None
     """Spec of the sample's Deployment."""
     destination: Values | None
@@ -46,7 +59,7 @@ class Configured:
     """Namespaces with a ConfigMap of the authority that signed it."""
     grants: tuple[Grant, ...]
     secrets: tuple[SecretKey, ...]
-    """Keys of blob storage that a layer writes into a Secret."""
+    """Keys that a layer writes into a Secret, of blob storage and of Grafana's sign-in."""
 
 
 def configured(settings: Settings, topology: Topology) -> Configured:
@@ -67,12 +80,13 @@ def configured(settings: Settings, topology: Topology) -> Configured:
         alloy=alloy.values(settings, topology),
         pod_logs=alloy.pod_logs_spec(settings),
         grafana=grafana.values(settings, topology),
+        entrance=exposure.specs(topology),
         sample=sample_app.deployment_spec(settings, topology) if settings.sample_app.image else None,
         destination=otlp_tls.destination_spec(topology) if settings.opentelemetry.tls else None,
         certificate=otlp_tls.certificate_spec(topology) if settings.opentelemetry.tls else None,
         trusting=otlp_tls.trusting_namespaces(settings, topology),
         grants=grants(topology),
-        secrets=tuple(blobs.key for blobs in stores if not blobs.identity),
+        secrets=(*(blobs.key for blobs in stores if not blobs.identity), *sign_in.secrets(settings, topology)),
     )
     return deepcopy(found)  # nothing that reads the graph may write to what a layer says
 

@@ -26,6 +26,9 @@ _COLOURS = {
     "block": ("#7b5ea7", "blocks and chunks"),
     "chunk": ("#7b5ea7", "blocks and chunks"),
     "query": ("#b04a78", "queries"),
+    "view": ("#2f8f9d", "what people see"),
+    "sign-in": ("#8c564b", "sign-in"),
+    "dashboard": ("#8a8f98", "dashboards"),
 }
 _STYLE = """
 text { font-family: 'Inter', 'Segoe UI', 'Helvetica Neue', Arial, sans-serif; font-size: 12px; fill: #24292f; }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from components.grants import Grant
 from components.settings import Settings
-from components.signals import listeners, monitors, senders, views
+from components.signals import entrance, listeners, monitors, senders, views
 from components.signals.configured import Configured, configured
 from components.signals.listeners import TLS
 from components.signals.model import Defect, Edge, Exemplars, KeyRead, Link, Listener, Monitor, Need, Node, Selector, address
@@ -54,8 +54,8 @@ def graph(settings: Settings, topology: Topology) -> Graph:
 
 def read(c: Configured) -> Graph:
     """The signal graph of a configuration."""
-    found = [*senders.sent(c), *views.queries(c)]
-    taken = tuple(listeners.listeners(c))
+    found = [*senders.sent(c), *views.queries(c), *entrance.ways(c)]
+    taken = (*listeners.listeners(c), *entrance.listeners(c))
     return Graph(
         configured=c,
         listeners=taken,
@@ -104,10 +104,10 @@ def _list(found: list[Listener]) -> str:
 
 
 COLUMNS = (
-    ("gateway", "sidecars", "waypoints", "applications", "pods", "istiod", "cert-manager", "operator"),
+    ("browsers", "gateway", "sidecars", "waypoints", "applications", "pods", "istiod", "cert-manager", "operator"),
     ("collector", "alloy"),
     ("tempo", "generator", "prometheus", "loki"),
-    ("tempo blobs", "grafana", "loki blobs"),
+    ("tempo blobs", "grafana", "entra id", "community", "loki blobs"),
 )
 """Nodes by how far they are from the producers, in the order in which a drawing has them."""
 TITLES = {
@@ -124,6 +124,8 @@ TITLES = {
     "loki": "Loki",
     "prometheus": "Prometheus",
     "grafana": "Grafana",
+    "entra id": "Microsoft Entra ID",
+    "community": "grafana.com",
     "tempo blobs": "blobs: tempo",
     "loki blobs": "blobs: loki",
 }

@@ -44,8 +44,8 @@ def pack(lock_path: Path = ROOT / "charts.yaml", into: Path = ROOT / ".rehearsal
     try:
         into.mkdir(parents=True, exist_ok=True)
         for file, content in contents.items():
-            _write(into / file, content)
-        _write(into / "charts.yaml", yaml.safe_dump(lock, sort_keys=False).encode())
+            write_whole(into / file, content)
+        write_whole(into / "charts.yaml", yaml.safe_dump(lock, sort_keys=False).encode())
     except OSError as error:
         raise RehearsalError(f"chart bundles cannot be written to {into}: {error.strerror}") from None
     return into / "charts.yaml"
@@ -91,7 +91,7 @@ def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield path.relative_to(folder).as_posix(), path.read_bytes()
 
 
-def _write(target: Path, content: bytes) -> None:
+def write_whole(target: Path, content: bytes) -> None:
     """All or nothing: a run that is killed half-way leaves no archive that looks whole."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from operations import drift
+from operations.drift import Found
 from rehearsal import engine, probe
 from rehearsal.control_plane import ControlPlane
 from rehearsal.engine import Outcome
@@ -161,6 +163,23 @@ def test_what_somebody_deleted_comes_back_after_a_refresh(standing: Standing) ->
     assert standing.rig.run(lambda ready, refresh: ready.engine.refresh(), None).succeeded
     assert standing.rig.up().changes == {"create": 1, "same": 16}
     assert standing.rig.api.exists(path)
+
+
+def test_drift_is_seen_and_nothing_of_it_is_written_down(standing: Standing) -> None:
+    rig = standing.rig
+    assert drift.rehearsed(rig.options) == Found("local")
+    before = standing.state()
+    deleted, changed = (f"/api/v1/namespaces/{rig.prefix}-{name}/configmaps/note" for name in ("first", "second"))
+    rig.api.request("DELETE", deleted)
+    write = lambda text: rig.api.request("PUT", changed, {**rig.api.request("GET", changed), "data": {"text": text}})  # noqa: E731
+    write("by hand")
+    found = drift.rehearsed(rig.options)
+    assert (found.changes, found.errors) == (("create first: ConfigMap first", "update second: ConfigMap second (data.text)"), ())
+    assert standing.state() == before
+    assert not rig.api.exists(deleted)
+    write("second")  # by the same hand, as the field is its own now
+    assert rig.run(lambda ready, refresh: ready.engine.up(True), None).changed == 1
+    assert drift.rehearsed(rig.options) == Found("local")
 
 
 def test_a_disk_without_room_is_refused_before_a_run(tmp_path: Path) -> None:

@@ -137,7 +137,11 @@ def test_dev_leaves_nothing_in_azure(home: Rehearsal) -> None:
 
 
 def test_prod_comes_up_without_any_key_and_stays_as_it_is(home: Rehearsal) -> None:
-    home.done("up", "--stack", "prod")
+    output = home.done("up", "--stack", "prod")
+    assert "https://grafana.prod.example.com" in output
+    assert home.names("/apis/cert-manager.io/v1/namespaces/istio-ingress/certificates") == {"grafana"}
+    assert home.names("/apis/networking.istio.io/v1/namespaces/istio-ingress/gateways") == {"grafana"}
+    assert "grafana" in home.names("/apis/networking.istio.io/v1/namespaces/grafana/virtualservices")
     assert home.types_in_azure() >= {"RoleAssignment", "FederatedIdentityCredential", "PrivateEndpoint", "PrivateDnsZoneGroup"}
     (account,) = [record["outputs"] for record in home.in_azure().values() if record["token"].endswith(":StorageAccount")]
     assert account["allowSharedKeyAccess"] is False

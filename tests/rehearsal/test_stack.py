@@ -15,8 +15,11 @@ import pytest
 import yaml
 
 from components.charts import ROOT
+from rehearsal import probe
 from rehearsal.control_plane import ControlPlane
-from tests.stacks import VARIANTS
+from review import rehearsed
+from supply.mirroring import fill
+from tests.stacks import CLIENT_SECRET, REGISTRY, VARIANTS
 
 pytestmark = [pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
 
@@ -35,13 +38,14 @@ class Home:
         self.directory = directory
         self.api = plane.api
 
-    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, command: str, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         line = [sys.executable, "-m", "rehearsal", command, "--directory", str(self.directory), "--offline", *arguments]
-        return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        environment = {**os.environ, **(environment or {})}
+        return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False, env=environment)
 
-    def done(self, command: str, *arguments: str) -> str:
+    def done(self, command: str, *arguments: str, environment: dict[str, str] | None = None) -> str:
         """What a command printed; it must have ended well."""
-        result = self.run(command, *arguments)
+        result = self.run(command, *arguments, environment=environment)
         assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
         return result.stdout + result.stderr
 
@@ -63,6 +67,23 @@ def home() -> Iterator[Home]:
     finally:
         plane.stop(remove=True)
         shutil.rmtree(directory)
+
+
+NOWHERE = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9") | {
+    "no_proxy": "127.0.0.1,localhost"
+}
+"""An environment in which no address beyond this machine answers."""
+
+
+@pytest.fixture
+def mirrored(home: Home, mirror: Path) -> dict[str, str]:
+    """The configuration of an air-gapped site: a folder that `make mirror` filled, and a lock whose addresses are nobody's."""
+    lock = yaml.safe_load((mirror / "charts.yaml").read_text())
+    for entry in lock["charts"].values():
+        entry.update(url="https://nowhere.invalid/x.tgz", repository="https://nowhere.invalid", standIn=False)
+    (home.directory / "lock.yaml").write_text(yaml.safe_dump(lock))
+    filled = fill(home.directory / "vendor", home.directory / "lock.yaml", source=str(mirror))
+    return {"chartMirror": os.path.relpath(filled.lock.parent, ROOT), "chartLock": os.path.relpath(filled.lock, ROOT)}
 
 
 def changes(config: dict[str, Any]) -> list[str]:
@@ -126,6 +147,17 @@ def test_one_changed_setting_updates_one_release(home: Home) -> None:
     assert config["limits_config"]["retention_period"] == "120h"
 
 
+def test_a_mirror_is_source_enough(home: Home, mirrored: dict[str, str]) -> None:
+    """Every chart of the ambient mode from a mirror, with the registry of images that its variant names, and no network."""
+    change = changes({**VARIANTS["ambient"], **mirrored})
+    output = home.done("up", *change, environment=NOWHERE)
+    assert "the stack's chartMirror" in output and "bundle" not in output
+    assert CLIENT_SECRET not in home.state() + output
+    deployment = home.api.request("GET", "/apis/apps/v1/namespaces/istio-system/deployments/istiod-blue")
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == f"{REGISTRY}/release/pilot:1.30.3-distroless"
+    assert "no change" in last_line(home.done("up", *change, environment=NOWHERE), "up")
+
+
 def uids(home: Home) -> dict[str, str]:
     """Every Deployment of the mesh's control planes, by what tells it from one made anew."""
     items = home.api.request("GET", "/apis/apps/v1/namespaces/istio-system/deployments")["items"]
@@ -160,7 +192,7 @@ def test_a_mesh_is_upgraded_by_a_second_control_plane_that_takes_over(home: Home
     assert container["image"].endswith(":1.31.0")
 
 
-@pytest.mark.parametrize("variant", [v for v in VARIANTS if v != "local"])
+@pytest.mark.parametrize("variant", [v for v in VARIANTS if v not in ("local", "ambient")])
 def test_each_variant_replaces_the_one_before_and_is_then_stable(home: Home, variant: str) -> None:
     change = changes(VARIANTS[variant])
     home.done("up", *change)
@@ -191,3 +223,15 @@ def test_a_stack_goes_to_the_cluster_that_kubectl_uses(home: Home, tmp_path: Pat
     assert not (other.directory / "control-plane").exists()
     other.done("destroy", "--cluster", "current")
     assert not home.names("/api/v1/namespaces") & OURS
+
+
+def test_the_last_landed_state_becomes_the_present_one_without_a_surprise(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program of that commit brings the stack up; what this one then makes anew or removes, `make diff` had announced."""
+    monkeypatch.setenv(probe.OFFLINE, "1")
+    result = rehearsed.rehearse(rehearsed.baseline(), "local", home.directory.relative_to(ROOT))
+    assert result.outcome.succeeded, result.outcome.errors
+    assert sum(result.outcome.changes.values()) > 50
+    assert result.outcome.changes.get("same", 0) > 20
+    assert [str(happening) for happening in result.surprises] == []
+    assert "no change" in last_line(home.done("up"), "up")
+    home.done("destroy")

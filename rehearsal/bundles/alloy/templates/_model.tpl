@@ -17,7 +17,7 @@ workloads:
     podAnnotations: {{ toJson $v.controller.podAnnotations }}
     containers:
       alloy:
-        image: docker.io/grafana/alloy:{{ .Chart.AppVersion }}
+        image: {{ $v.global.image.registry | default "docker.io" }}/grafana/alloy:{{ .Chart.AppVersion }}
         args: [run, /etc/alloy/config.alloy{{ if not $v.alloy.enableReporting }}, --disable-reporting{{ end }}]
         env: {{ toJson $v.alloy.extraEnv }}
         resources: {{ toJson $v.alloy.resources }}
@@ -25,7 +25,7 @@ workloads:
         volumeMounts: [{name: config, mountPath: /etc/alloy}]
       config-reloader:
         when: {{ $v.configReloader.enabled }}
-        image: quay.io/prometheus-operator/prometheus-config-reloader:v0.91.0@sha256:7d9e4eea5f1139e602508871f422b0116c60e87c662f3dcd234d5ab60cd0d8c1
+        image: {{ $v.global.image.registry | default "quay.io" }}/prometheus-operator/prometheus-config-reloader:v0.91.0@sha256:7d9e4eea5f1139e602508871f422b0116c60e87c662f3dcd234d5ab60cd0d8c1
         resources: {{ toJson $v.configReloader.resources }}
     volumes: [{name: config, configMap: {name: {{ $name }}}}]
 monitors:

@@ -7,10 +7,11 @@ timeoutSeconds: {{ .root.Values.webhook.timeoutSeconds }}
 
 {{/* The three processes: where their values are, the ports of their Services and containers, and what the values say on their command line. */}}
 {{- define "parts" -}}
-{{- $leader := printf "[--leader-election-namespace=%s]" .Values.global.leaderElection.namespace -}}
-controller: {name: {{ .Release.Name }}, values: {{ toJson .Values }}, app: cert-manager, args: {{ $leader }},
+{{- $leader := printf "--leader-election-namespace=%s" .Values.global.leaderElection.namespace -}}
+{{- $solver := printf "--acme-http01-solver-image=%s/jetstack/cert-manager-acmesolver:%s" .Values.imageRegistry .Chart.AppVersion -}}
+controller: {name: {{ .Release.Name }}, values: {{ toJson .Values }}, app: cert-manager, args: [{{ $leader }}, {{ $solver }}],
   service: {http-metrics: 9402}, ports: {http-metrics: 9402, http-healthz: 9403}}
-cainjector: {name: {{ .Release.Name }}-cainjector, values: {{ toJson .Values.cainjector }}, app: cainjector, args: {{ $leader }},
+cainjector: {name: {{ .Release.Name }}-cainjector, values: {{ toJson .Values.cainjector }}, app: cainjector, args: [{{ $leader }}],
   service: {http-metrics: 9402}, ports: {http-metrics: 9402}}
 webhook: {name: {{ .Release.Name }}-webhook, values: {{ toJson .Values.webhook }}, app: webhook, args: [--secure-port=10250],
   service: {https: 443:https, metrics: 9402:http-metrics}, ports: {https: 10250, healthcheck: 6080, http-metrics: 9402}}
@@ -41,7 +42,7 @@ workloads:
     pod: {nodeSelector: {kubernetes.io/os: linux}}
     containers:
       cert-manager-{{ $component }}:
-        image: quay.io/jetstack/cert-manager-{{ $component }}:{{ $.Chart.AppVersion }}
+        image: {{ $v.imageRegistry }}/jetstack/cert-manager-{{ $component }}:{{ $.Chart.AppVersion }}
         args: {{ toJson .args }}
         resources: {{ toJson .values.resources }}
         ports: {{ toJson .ports }}

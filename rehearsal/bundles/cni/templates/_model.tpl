@@ -14,7 +14,7 @@ workloads:
     pod: {priorityClassName: system-node-critical}
     containers:
       install-cni:
-        image: registry.istio.io/release/install-cni:{{ .Chart.AppVersion }}{{ $ambient | ternary "-distroless" "" }}
+        image: {{ .Values.global.hub }}/install-cni:{{ .Chart.AppVersion }}{{ $ambient | ternary "-distroless" "" }}
         envFrom: [{configMapRef: {name: istio-cni-config}}]
         resources: {{ toJson .Values.resources }}
         ports: {metrics: 15014}

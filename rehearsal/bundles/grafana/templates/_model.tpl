@@ -7,6 +7,30 @@
 {{- end }}
 {{- end -}}
 
+{{- define "download" -}}
+#!/usr/bin/env sh
+set -euf
+{{- range $file, $content := .Values.dashboardProviders }}
+{{- range $content.providers }}
+mkdir -p {{ .options.path }}
+{{- end }}
+{{- end }}
+{{ range $provider, $dashboards := .Values.dashboards }}
+{{- range $key, $dashboard := $dashboards }}
+curl {{ $.Values.defaultCurlOptions }} \
+--connect-timeout 60 \
+--max-time 60 \
+-H "Accept: application/json" \
+-H "Content-Type: application/json;charset=UTF-8" \
+  "https://grafana.com/api/dashboards/{{ $dashboard.gnetId }}/revisions/{{ $dashboard.revision }}/download" \
+{{- range $dashboard.datasource }}
+      | sed -E '/-- .* --/! s/\$\{?{{ .name }}\}?/{{ .value }}/g' \
+{{- end }}
+> "/var/lib/grafana/dashboards/{{ $provider }}/{{ $key }}.json"
+  {{ end }}
+{{- end }}
+{{- end -}}
+
 {{- define "model" -}}
 {{- $v := .Values }}
 {{- $name := .Release.Name }}
@@ -23,6 +47,15 @@ configs:
       {{- range $file, $content := $v.datasources }}
       {{ $file }}: {{ tpl (toYaml $content) $ | toJson }}
       {{- end }}
+      {{- range $file, $content := $v.dashboardProviders }}
+      {{ $file }}: {{ toYaml $content | toJson }}
+      {{- end }}
+      {{- if $v.dashboards }}
+      download_dashboards.sh: {{ include "download" . | toJson }}
+      {{- end }}
+  {{- range $provider, $dashboards := $v.dashboards }}
+  {{ $name }}-dashboards-{{ $provider }}: {data: {}}
+  {{- end }}
   {{- with $v.sidecar.dashboards }}
   {{ $name }}-config-dashboards:
     when: {{ .enabled }}
@@ -36,20 +69,30 @@ workloads:
     replicas: {{ $v.replicas }}
     spec: {strategy: {{ toJson $v.deploymentStrategy }}}
     selector: {{ $selector }}
-    podAnnotations: {{ merge (dict "checksum/config" (printf "%s%s" (include "ini" .) (toJson $v.datasources) | sha256sum)) ($v.podAnnotations | default dict) | toJson }}
+    podAnnotations: {{ merge (dict "checksum/config" (printf "%s%s%s%s" (include "ini" .) (toJson $v.datasources) (toJson $v.dashboardProviders) (include "download" .) | sha256sum)) ($v.podAnnotations | default dict) | toJson }}
     containers:
       grafana:
-        image: docker.io/grafana/grafana:{{ .Chart.AppVersion }}
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/grafana/grafana:{{ .Chart.AppVersion }}
         resources: {{ toJson $v.resources }}
         ports: {grafana: 3000}
         env:
         - {name: GF_SECURITY_ADMIN_USER, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $v.admin.userKey }}}}}
         - {name: GF_SECURITY_ADMIN_PASSWORD, valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ $v.admin.passwordKey }}}}}
-        volumeMounts: [{name: storage, mountPath: /var/lib/grafana}]
+        {{- range $variable, $source := $v.envValueFrom }}
+        - {name: {{ $variable }}, valueFrom: {{ toJson $source }}}
+        {{- end }}
+        volumeMounts:
+        - {name: storage, mountPath: /var/lib/grafana}
+        {{- range $file, $content := $v.dashboardProviders }}
+        - {name: config, mountPath: /etc/grafana/provisioning/dashboards/{{ $file }}, subPath: {{ $file }}}
+        {{- end }}
+        {{- range $v.extraVolumeMounts }}
+        - {{ toJson . }}
+        {{- end }}
       {{- with $v.sidecar.dashboards }}
       grafana-sc-dashboard:
         when: {{ .enabled }}
-        image: quay.io/kiwigrid/k8s-sidecar:2.10.1
+        image: {{ $v.global.imageRegistry | default "quay.io" }}/kiwigrid/k8s-sidecar:2.10.1
         resources: {{ toJson $v.sidecar.resources }}
         env:
         - {name: LABEL, value: {{ quote .label }}}
@@ -57,7 +100,27 @@ workloads:
         - {name: NAMESPACE, value: {{ quote .searchNamespace }}}
         - {name: FOLDER_ANNOTATION, value: {{ quote .folderAnnotation }}}
       {{- end }}
+    {{- if $v.dashboards }}
+    pod:
+      initContainers:
+      - name: download-dashboards
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/curlimages/curl:8.21.0
+        command: [/bin/sh]
+        args: [-c, mkdir -p /var/lib/grafana/dashboards/default && /bin/sh -x /etc/grafana/download_dashboards.sh]
+        resources: {{ toJson $v.downloadDashboards.resources }}
+        securityContext: {{ toJson $v.downloadDashboards.securityContext }}
+        volumeMounts:
+        - {name: config, mountPath: /etc/grafana/download_dashboards.sh, subPath: download_dashboards.sh}
+        - {name: storage, mountPath: /var/lib/grafana}
+    {{- end }}
     volumes:
+    - {name: config, configMap: {name: {{ $name }}}}
+    {{- range $provider, $dashboards := $v.dashboards }}
+    - {name: dashboards-{{ $provider }}, configMap: {name: {{ $name }}-dashboards-{{ $provider }}}}
+    {{- end }}
+    {{- range $v.extraContainerVolumes }}
+    - {{ toJson . }}
+    {{- end }}
     {{- if $v.persistence.enabled }}
     - {name: storage, persistentVolumeClaim: {claimName: {{ $name }}}}
     {{- else }}

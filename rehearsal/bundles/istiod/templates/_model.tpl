@@ -28,6 +28,7 @@ reinvocationPolicy: Never
 {{- $revision := $v.revision | default "default" }}
 {{- $ambient := eq $v.profile "ambient" }}
 {{- include "lib.refuse" (list (not (has $v.profile (list "" "ambient"))) (printf "profile %s" $v.profile)) }}
+{{- $images := dict "tag" .Chart.AppVersion "variant" ($ambient | ternary "distroless" "") }}
 {{- $selector := dict "istio" "pilot" }}
 {{- if $v.revision }}{{ $selector = dict "app" "istiod" "istio.io/rev" $revision }}{{ end }}
 {{- $here := printf "{key: istio.io/rev, operator: In, values: [%s]}" $revision }}
@@ -38,7 +39,7 @@ accounts: {{ dict $name dict | toJson }}
 configs:
   istio{{ $suffix }}:
     data: {mesh: {{ mergeOverwrite (include "mesh" . | fromYaml) $v.meshConfig | toYaml | toJson }}, meshNetworks: "networks: {}"}
-  istio-sidecar-injector{{ $suffix }}: {data: {values: {{ dict "global" (pick $v.global "proxy" "waypoint") | toJson | toJson }}}}
+  istio-sidecar-injector{{ $suffix }}: {data: {values: {{ dict "global" (merge $images $v.global) | toJson | toJson }}}}
 services:
   {{ $name }}:
     labels: {app: istiod, istio: pilot, istio.io/rev: {{ $revision }}}
@@ -53,7 +54,7 @@ workloads:
     podAnnotations: {{ toJson $v.podAnnotations }}
     containers:
       discovery:
-        image: registry.istio.io/release/pilot:{{ .Chart.AppVersion }}{{ $ambient | ternary "-distroless" "" }}
+        image: {{ $v.global.hub }}/pilot:{{ .Chart.AppVersion }}{{ $ambient | ternary "-distroless" "" }}
         env:
         - {name: REVISION, value: {{ $revision }}}
         {{- if $ambient }}

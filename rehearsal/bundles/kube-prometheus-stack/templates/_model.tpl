@@ -13,6 +13,7 @@ coreDns: {name: coredns, port: 9153, selector: {k8s-app: kube-dns}}
 {{- $name := printf "%s-kube-prometheus-stack" $release }}
 {{- $here := .Release.Namespace }}
 {{- $spec := $v.prometheus.prometheusSpec }}
+{{- $quay := $v.global.imageRegistry | default "quay.io" }}
 {{- $reloader := $v.prometheusOperator.prometheusConfigReloader.resources }}
 {{- $cluster := include "cluster" . | fromYaml }}
 {{- $stateMetrics := printf "{app.kubernetes.io/name: kube-state-metrics, app.kubernetes.io/instance: %s}" $release }}
@@ -57,8 +58,10 @@ workloads:
     podAnnotations: {{ toJson $v.prometheusOperator.podAnnotations }}
     containers:
       kube-prometheus-stack:
-        image: quay.io/prometheus-operator/prometheus-operator:{{ .Chart.AppVersion }}
+        image: {{ $quay }}/prometheus-operator/prometheus-operator:{{ .Chart.AppVersion }}
         args:
+        - --prometheus-config-reloader={{ $quay }}/prometheus-operator/prometheus-config-reloader:{{ .Chart.AppVersion }}
+        - --thanos-default-base-image={{ $quay }}/thanos/thanos:v0.42.4
         {{- range $what := list "request" "limit" }}
         {{- range $unit := list "cpu" "memory" }}
         - --config-reloader-{{ $unit }}-{{ $what }}={{ dig (printf "%ss" $what) $unit 0 $reloader }}
@@ -71,13 +74,13 @@ workloads:
     selector: {{ $stateMetrics }}
     podAnnotations: {{ index $v "kube-state-metrics" "podAnnotations" | toJson }}
     containers:
-      kube-state-metrics: {image: "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.20.0", ports: {http: 8080, metrics: 8081},
+      kube-state-metrics: {image: '{{ $v.global.imageRegistry | default "registry.k8s.io" }}/kube-state-metrics/kube-state-metrics:v2.20.0', ports: {http: 8080, metrics: 8081},
         resources: {{ index $v "kube-state-metrics" "resources" | toJson }}}
   {{ $release }}-prometheus-node-exporter:
     kind: DaemonSet
     selector: {{ $nodeExporter }}
     containers:
-      node-exporter: {image: "quay.io/prometheus/node-exporter:v1.12.1-distroless", ports: {http-metrics: 9100},
+      node-exporter: {image: '{{ $quay }}/prometheus/node-exporter:v1.12.1-distroless', ports: {http-metrics: 9100},
         resources: {{ index $v "prometheus-node-exporter" "resources" | toJson }}}
 monitors:
   {{ $name }}-operator:
@@ -107,6 +110,7 @@ objects:
     kind: Prometheus
     name: {{ $name }}-prometheus
     spec:
+      image: {{ $quay }}/prometheus/prometheus:v3.14.0-distroless
       serviceAccountName: {{ $name }}-prometheus
       externalUrl: http://{{ $name }}-prometheus.{{ $here }}:9090
       {{- if $v.alertmanager.enabled }}
@@ -126,6 +130,7 @@ objects:
     kind: Alertmanager
     name: {{ $name }}-alertmanager
     spec:
+      image: {{ $quay }}/prometheus/alertmanager:v0.34.0
       serviceAccountName: {{ $name }}-alertmanager
       externalUrl: http://{{ $name }}-alertmanager.{{ $here }}:9093
       {{- include "lib.fields" (pick $v.alertmanager.alertmanagerSpec "replicas" "retention" "resources" "storage" "secrets") | indent 6 }}

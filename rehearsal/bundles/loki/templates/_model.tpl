@@ -139,7 +139,7 @@ workloads:
     account: {{ $account }}
     containers:
       {{ .container }}:
-        image: docker.io/grafana/loki:{{ $.Chart.AppVersion }}
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/grafana/loki:{{ $.Chart.AppVersion }}
         args: [-config.file=/etc/loki/config/config.yaml, -config.expand-env=true, -target={{ .target }}]
         env: {{ toJson $v.defaults.extraEnv }}
         resources: {{ toJson $of.resources }}
@@ -158,8 +158,8 @@ workloads:
     replicas: {{ $v.gateway.replicas }}
     selector: {{ toJson $gateway }}
     containers:
-      nginx: {image: "docker.io/nginxinc/nginx-unprivileged:1.31-alpine", resources: {{ toJson $v.gateway.resources }}, ports: {http: 8080}}
-      exporter: {when: {{ $v.gateway.metrics.enabled }}, image: "ghcr.io/jkroepke/access-log-exporter:0.4.11", ports: {http-metrics: 4040}}
+      nginx: {image: '{{ $v.global.imageRegistry | default "docker.io" }}/nginxinc/nginx-unprivileged:1.31-alpine', resources: {{ toJson $v.gateway.resources }}, ports: {http: 8080}}
+      exporter: {when: {{ $v.gateway.metrics.enabled }}, image: '{{ $v.global.imageRegistry | default "ghcr.io" }}/jkroepke/access-log-exporter:0.4.11', ports: {http-metrics: 4040}}
   {{- range $cache, $of := $caches }}
   {{- $memory := printf "%dMi" (round (mulf .allocatedMemory 1.2) 0 | int) }}
   {{ $name }}-{{ $cache }}:
@@ -170,9 +170,9 @@ workloads:
     selector: {{ merge (dict "name" (printf "memcached-%s" $cache)) .selector | toJson }}
     account: {{ $name }}-memcached
     containers:
-      memcached: {image: "docker.io/library/memcached:1.6.45-alpine", args: ["-m {{ .allocatedMemory }}"], ports: {client: 11211},
+      memcached: {image: '{{ $v.global.imageRegistry | default "docker.io" }}/library/memcached:1.6.45-alpine', args: ["-m {{ .allocatedMemory }}"], ports: {client: 11211},
         resources: {{ .resources | default (dict "limits" (dict "memory" $memory) "requests" (dict "cpu" "500m" "memory" $memory)) | toJson }}}
-      exporter: {image: "docker.io/prom/memcached-exporter:v0.17.0", ports: {http-metrics: 9150},
+      exporter: {image: '{{ $v.global.imageRegistry | default "docker.io" }}/prom/memcached-exporter:v0.17.0', ports: {http-metrics: 9150},
         resources: {{ toJson $v.memcachedExporter.resources }}}
   {{- end }}
 monitors:

@@ -27,11 +27,20 @@ workloads:
     podAnnotations: {{ toJson $v.manager.podAnnotations }}
     containers:
       manager:
-        image: ghcr.io/open-telemetry/opentelemetry-operator/opentelemetry-operator:{{ .Chart.AppVersion }}
+        image: {{ $v.manager.image.repository }}:{{ .Chart.AppVersion }}
         args:
         - --collector-image={{ $v.manager.collectorImage.repository }}:{{ $v.manager.collectorImage.tag }}
+        {{- with $v.manager.opampBridgeImage }}{{ if .repository }}
+        - --operator-opamp-bridge-image={{ .repository }}:{{ .tag }}
+        {{- end }}{{ end }}
+        {{- with $v.manager.targetAllocatorImage }}{{ if .repository }}
+        - --target-allocator-image={{ .repository }}:{{ .tag }}
+        {{- end }}{{ end }}
         {{- if $v.manager.autoInstrumentation.go.enabled }}
         - --enable-go-instrumentation
+        {{- end }}
+        {{- range $language, $image := $v.manager.autoInstrumentationImage }}
+        - --auto-instrumentation-{{ kebabcase $language }}-image={{ .repository }}:{{ .tag }}
         {{- end }}
         resources: {{ toJson $v.manager.resources }}
         ports: {metrics: 8443, webhook-server: 9443}

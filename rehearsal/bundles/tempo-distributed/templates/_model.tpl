@@ -104,7 +104,7 @@ workloads:
     account: {{ $account }}
     containers:
       {{ $part }}:
-        image: docker.io/grafana/tempo:{{ $v.tempo.image.tag | default $.Chart.AppVersion }}
+        image: {{ $v.global.image.registry }}/grafana/tempo:{{ $v.tempo.image.tag | default $.Chart.AppVersion }}
         args: {{ concat (list (printf "-target=%s" $part) "-config.file=/conf/tempo.yaml") $of.extraArgs | toJson }}
         env: {{ toJson $of.extraEnv }}
         resources: {{ toJson $of.resources }}

@@ -39,7 +39,7 @@ workloads:
     account: {{ $account }}
     containers:
       tempo:
-        image: docker.io/grafana/tempo:{{ .Chart.AppVersion }}
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/grafana/tempo:{{ .Chart.AppVersion }}
         args:
         - -config.file=/conf/tempo.yaml
         - -mem-ballast-size-mbs={{ $v.tempo.memBallastSizeMbs }}

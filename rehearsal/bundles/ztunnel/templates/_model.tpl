@@ -9,7 +9,7 @@ workloads:
     pod: {priorityClassName: system-node-critical}
     containers:
       istio-proxy:
-        image: registry.istio.io/release/ztunnel:{{ .Chart.AppVersion }}{{ .Values.profile | eq "ambient" | ternary "-distroless" "" }}
+        image: {{ .Values.hub }}/ztunnel:{{ .Chart.AppVersion }}{{ .Values.profile | eq "ambient" | ternary "-distroless" "" }}
         env: [{name: CA_ADDRESS, value: {{ quote $istiod }}}, {name: XDS_ADDRESS, value: {{ quote $istiod }}}]
         resources: {{ toJson .Values.resources }}
         ports: {ztunnel-stats: 15020}
