@@ -13,6 +13,7 @@ from components.footprint import Workload, workloads
 from components.merge import read_yaml
 from components.presets import PRESETS
 from components.settings import LoadSettings, Preset, Settings
+from components.tail_sampling import DECISION_SECONDS, LATE_SECONDS
 
 DAY = 86_400
 MIB = 1024 * 1024
@@ -98,9 +99,13 @@ def fewest_nodes(load: Load) -> int:
     return max(FEWEST_NODES, ceil(load.pods / k("podsPerNode")))
 
 
-def needs(load: Load, mesh: Mesh, traces: Traces, logs: Logs) -> list[Need]:
-    """What each component needs; components that no figure is published for are not in it."""
-    return [*_pipeline(load), *_mesh(load, mesh), *_metrics(load), *_traces(load, traces), *_logs(load, logs)]
+def needs(load: Load, mesh: Mesh, traces: Traces, logs: Logs, wait_seconds: int | None = None) -> list[Need]:
+    """What each component needs; components that no figure is published for are not in it.
+
+    `wait_seconds` is how long tail sampling holds a trace before it decides; None where there is none. Tempo is sized for all spans
+    all the same: when everything fails, everything is kept.
+    """
+    return [*_pipeline(load), *_tail(load, wait_seconds), *_mesh(load, mesh), *_metrics(load), *_traces(load, traces), *_logs(load, logs)]
 
 
 def _pipeline(load: Load) -> Iterator[Need]:
@@ -109,6 +114,30 @@ def _pipeline(load: Load) -> Iterator[Need]:
     yield Need("collector", cpu, _from_mb(cpu * k("collectorMBPerCpu")), _words(_spans(load), _log_rate(load)))
     mebibytes = load.log_mb_per_second * 1e6 / MIB
     yield Need("alloy", mebibytes * k("alloyCpuPerMiB"), mebibytes * k("alloyMiBPerMiB"), _log_rate(load))
+
+
+def _tail(load: Load, wait_seconds: int | None) -> Iterator[Need]:
+    if wait_seconds is None:
+        return
+    spans = load.spans_per_second * (wait_seconds + DECISION_SECONDS) * k("tailBytesPerSpan")
+    # as many as there are spans: a trace may be a single one
+    decisions = 2 * load.spans_per_second * LATE_SECONDS * k("tailBytesPerDecision")
+    memory = (spans + decisions) / MIB / k("tailMemoryFill")
+    yield Need("tail-collector", load.spans_per_second / k("collectorSpansPerCpu"), memory, f"{_spans(load)} held for {wait_seconds} s")
+
+
+def wait_seconds(settings: Settings) -> int | None:
+    """How long tail sampling holds a trace; None where there is none."""
+    chosen = settings.telemetry.tail_sampling
+    return chosen.decision_wait_seconds if chosen else None
+
+
+def kept_share(settings: Settings) -> float:
+    """Share of the spans that reach the collector which ends in the trace store, on an ordinary day."""
+    chosen = settings.telemetry.tail_sampling
+    if chosen is None:
+        return 1
+    return k("tailStandsOut") + (1 - k("tailStandsOut")) * chosen.percentage / 100
 
 
 def _mesh(load: Load, mesh: Mesh) -> Iterator[Need]:
@@ -168,7 +197,7 @@ def shortfalls(settings: Settings, running: Sequence[Workload] | None = None, no
     count = nodes or fewest_nodes(load)
     found = {workload.component: workload for workload in (workloads(settings) if running is None else running)}
     lines = []
-    for need in needs(load, settings.istio.mode, settings.tempo.mode, settings.loki.mode):
+    for need in needs(load, settings.istio.mode, settings.tempo.mode, settings.loki.mode, wait_seconds(settings)):
         if need.component in found:  # proxies of the applications are as many as these have pods
             lines += _short(settings, need, found[need.component], count)
     return [*lines, *past_limits(settings)]
@@ -205,9 +234,17 @@ def past_limits(settings: Settings) -> list[str]:
     return lines
 
 
-_NAMES = {"collector": "the collector", "gateway": "the gateway", "istiod": "istiod", "prometheus": "Prometheus", "alloy": "Alloy"}
+_NAMES = {
+    "collector": "the collector",
+    "tail-collector": "the collector that decides",
+    "gateway": "the gateway",
+    "istiod": "istiod",
+    "prometheus": "Prometheus",
+    "alloy": "Alloy",
+}
 _REMEDIES = {
     "collector": "opentelemetry.collectorReplicas",
+    "tail-collector": "telemetry.tailSampling.replicas or a shorter decisionWaitSeconds",
     "gateway": "istio.gatewayReplicas",
     "tempo": "tempo.mode distributed",
     **{f"tempo-{part}": "tempo.replicas" for part in TEMPO_PARTS},

@@ -61,10 +61,11 @@ def needed_secrets(config: Mapping[str, Any]) -> tuple[str, ...]:
     return SECRET_KEYS if here == "clientSecret" else (ADMIN_PASSWORD,)
 
 
-def parse(config: Mapping[str, Any]) -> Settings:
+def parse(config: Mapping[str, Any], *, carried: bool = True) -> Settings:
     """Settings from the configuration keys of a stack (without the project's prefix).
 
-    Raises ConfigurationError with one line for every mistake at once: the path of the key, its value, and the rule.
+    Raises ConfigurationError with one line for every mistake at once: the path of the key, its value, and the rule. Without `carried`
+    a preset may be too small for the load.
     """
     lines = [f"{key} is not a configuration key{_closest(key)}" for key in sorted(set(config) - set(KEYS) - set(SECRET_KEYS))]
     needed = needed_secrets(config)
@@ -80,7 +81,7 @@ def parse(config: Mapping[str, Any]) -> Settings:
         lines += settings_rules.broken(settings)
     except ValidationError as error:
         lines += [_line(detail) for detail in error.errors(include_url=False)]
-    if settings is not None and settings.load != LoadSettings():
+    if carried and settings is not None and settings.load != LoadSettings():
         from components.capacity import shortfalls  # every chart's values at once: only a stack that states its load pays for them
 
         lines += shortfalls(settings)

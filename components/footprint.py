@@ -9,7 +9,7 @@ from typing import Any
 from components import alloy, azurite, cert_manager, crds, grafana, istio, loki, opentelemetry, prometheus, sample_app, tempo
 from components.presets import Size
 from components.settings import Settings
-from components.topology import Release, Topology, plan
+from components.topology import Release, Topology, collector_service, plan
 
 PROGRAM = "the program"
 """Owner of workloads that come from specs of ours and not from a chart."""
@@ -185,10 +185,14 @@ def _workload(release: Release, row: _Row, values: Mapping[str, Any]) -> Workloa
 
 
 def _own(settings: Settings, topology: Topology) -> Iterator[Workload]:
-    """What comes from specs of ours: the collector, Azurite, the sample with what the mesh and the operator put into its pod."""
-    spec = opentelemetry.collector_spec(settings, topology)
-    name = f"{topology.collector}-collector"
-    yield Workload(PROGRAM, name, "collector", spec["replicas"], {"otc-container": _size(spec["resources"])})
+    """What comes from specs of ours: the collectors, Azurite, the sample with what the mesh and the operator put into its pod."""
+    for component, name, spec in (
+        ("collector", topology.collector, opentelemetry.collector_spec(settings, topology)),
+        ("tail-collector", topology.tail_collector, opentelemetry.tail_spec(settings, topology)),
+    ):
+        if spec is not None:
+            container = {"otc-container": _size(spec["resources"])}
+            yield Workload(PROGRAM, collector_service(name), component, spec["replicas"], container)
     if settings.storage.kind == "azurite":
         yield _pods(topology.azurite.name, "azurite", azurite.server_spec(settings, topology.azurite))
     if settings.sample_app.image is None:

@@ -27,6 +27,7 @@ TRACING_PROVIDER = "otel-tracing"
 def mesh_config(settings: Settings, topology: Topology) -> dict[str, Any]:
     """Istio's MeshConfig: both providers point at the collector, which may be installed later; istiod picks it up when it appears."""
     collector = {"service": topology.otlp_grpc.host, "port": topology.otlp_grpc.port}
+    labels = mesh_records.log_labels(settings.telemetry.access_log_fields)
     config: dict[str, Any] = {
         "enablePrometheusMerge": True,
         "enableTracing": True,
@@ -34,7 +35,7 @@ def mesh_config(settings: Settings, topology: Topology) -> dict[str, Any]:
         "defaultConfig": {"proxyStatsMatcher": {"inclusionPrefixes": ["access_logs"]}},
         "extensionProviders": [
             # a format without text keeps Istio's own line; the labels say whose it is (components/mesh_records.py)
-            {"name": ACCESS_LOG_PROVIDER, "envoyOtelAls": {**collector, "logFormat": {"labels": dict(mesh_records.LOG_LABELS)}}},
+            {"name": ACCESS_LOG_PROVIDER, "envoyOtelAls": {**collector, "logFormat": {"labels": labels}}},
             # without the semantic conventions a mesh span is named <app>.<namespace>, the application's own span <app>
             {"name": TRACING_PROVIDER, "opentelemetry": {**collector, "serviceAttributeEnrichment": "OTEL_SEMANTIC_CONVENTIONS"}},
         ],
@@ -77,6 +78,10 @@ def _control_plane_values(settings: Settings, topology: Topology, revision: str 
         derived["revision"] = revision
     if settings.istio.mode == "ambient":
         derived["profile"] = "ambient"
+    if settings.telemetry.stats_eviction_seconds is not None:
+        # a proxy reads it from its pod (istio/istio pkg/bootstrap/config.go); every pod that the injector touches gets it
+        evicted = {"sidecar.istio.io/statsEvictionInterval": f"{settings.telemetry.stats_eviction_seconds}s"}
+        derived["sidecarInjectorWebhook"] = {"injectedAnnotations": evicted}
     return merge(values_file("istiod"), derived)
 
 
@@ -143,11 +148,22 @@ def tag_webhooks(tag: str, istiod: Service) -> list[dict[str, Any]]:
 
 
 def telemetry_spec(settings: Settings) -> dict[str, Any]:
-    """Spec of the mesh-wide Telemetry: access logs and traces of every proxy and waypoint, as it stands in the root namespace."""
-    return {
+    """Spec of the mesh-wide Telemetry: access logs, traces and metrics of every proxy and waypoint, as it stands in the root namespace."""
+    spec: dict[str, Any] = {
         "accessLogging": [{"providers": [{"name": ACCESS_LOG_PROVIDER}]}],
         "tracing": [{"providers": [{"name": TRACING_PROVIDER}], "randomSamplingPercentage": settings.istio.sampling_percentage}],
     }
+    removed = settings.telemetry.removed_metric_tags
+    if removed:
+        gone = {tag: {"operation": "REMOVE"} for tag in removed}
+        # `prometheus` is Istio's built-in provider; without a provider an override would be none
+        spec["metrics"] = [
+            {
+                "providers": [{"name": "prometheus"}],
+                "overrides": [{"match": {"metric": "ALL_METRICS", "mode": "CLIENT_AND_SERVER"}, "tagOverrides": gone}],
+            }
+        ]
+    return spec
 
 
 class Istio(Layer):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from components.settings_telemetry import AccessLogFields
+
 PREFIX = "mesh."
 POD, NAMESPACE, WORKLOAD, RESOURCE = f"{PREFIX}pod", f"{PREFIX}namespace", f"{PREFIX}workload", f"{PREFIX}resource"
 LOG_LABELS = {
@@ -19,6 +21,41 @@ LOG_LABELS = {
 }
 """Labels of the mesh's log format: attribute of the record to what Envoy writes there; `-` where its environment lacks the variable.
 Source: Istio's injection templates, which set all of these (the gateway's all but the last)."""
+
+_REQUEST = {
+    "http.request.method": "%REQ(:METHOD)%",
+    "url.path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "http.response.status_code": "%RESPONSE_CODE%",
+    "server.address": "%REQ(:AUTHORITY)%",
+    "envoy.response_flags": "%RESPONSE_FLAGS%",
+    "envoy.duration_ms": "%DURATION%",
+}
+_FULL = {
+    **_REQUEST,
+    "network.protocol.name": "%PROTOCOL%",
+    "http.request.body.size": "%BYTES_RECEIVED%",
+    "http.response.body.size": "%BYTES_SENT%",
+    "user_agent.original": "%REQ(USER-AGENT)%",
+    "http.request.header.x-request-id": "%REQ(X-REQUEST-ID)%",
+    "http.request.header.x-forwarded-for": "%REQ(X-FORWARDED-FOR)%",
+    "client.address": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+    "network.peer.address": "%UPSTREAM_HOST%",
+    "envoy.upstream.cluster": "%UPSTREAM_CLUSTER_RAW%",
+    "envoy.upstream.service_time_ms": "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%",
+    "envoy.upstream.failure_reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+    "envoy.response_code_details": "%RESPONSE_CODE_DETAILS%",
+    "envoy.route": "%ROUTE_NAME%",
+    "tls.client.server_name": "%REQUESTED_SERVER_NAME%",
+}
+FIELDS: dict[AccessLogFields, dict[str, str]] = {"lean": {}, "request": _REQUEST, "full": _FULL}
+"""What an access log has beside whose it is, by choice; OpenTelemetry's names where it has one. Loki keeps each as structured metadata,
+dots as underscores: `| http_response_status_code >= 500` without parsing a line. All of it stands in the line of text, too."""
+
+
+def log_labels(fields: AccessLogFields) -> dict[str, str]:
+    """Labels of the mesh's log format. Whose a record is, is always among them."""
+    return {**LOG_LABELS, **FIELDS[fields]}
+
 
 FROM_LABELS = {
     "k8s.pod.name": POD,

@@ -9,7 +9,7 @@ from pulumi_kubernetes.core.v1 import NamespacePatch, ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs, ObjectMetaPatchArgs
 from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, RoleRefArgs, SubjectArgs
 
-from components import images, mesh_records, otlp_tls
+from components import images, mesh_records, otlp_tls, tail_sampling
 from components.availability import ONE_AT_A_TIME, scattered
 from components.cert_manager import API_SERVER_BY_NAME
 from components.charts import values_file
@@ -23,6 +23,7 @@ from components.topology import Topology
 
 PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
 """What a namespace must say so that the Go agent's privileged sidecar may run in it."""
+COMPONENT = "opentelemetry-collector"
 COLLECTOR_IMAGE = "ghcr.io/open-telemetry/opentelemetry-collector-releases/opentelemetry-collector-k8s:0.158.0"
 """The collector's distribution for Kubernetes, in the operator's version. Said although the locked operator chart has the same default:
 an operator of the cluster's own may default to a distribution without the processors used here."""
@@ -45,8 +46,17 @@ def values(settings: Settings) -> dict[str, Any]:
     return merge(values_file("opentelemetry-operator"), derived)
 
 
+def trace_store(topology: Topology) -> dict[str, Any]:
+    """How a collector sends to the trace store."""
+    return {"endpoint": topology.tempo_otlp.authority, "tls": {"insecure": True}}
+
+
 def collector_config(topology: Topology) -> dict[str, Any]:
-    """The collector's own configuration: OTLP in; traces to Tempo, logs to Loki, metrics to Prometheus."""
+    """The collector's own configuration: OTLP in; traces to Tempo or to where they are decided on, logs to Loki, metrics to Prometheus."""
+    # `otlp` and `otlphttp` are the old names of these exporters, deprecated since collector 0.144
+    traces, to_traces = "otlp_grpc/tempo", trace_store(topology)
+    if topology.tail_otlp is not None:
+        traces, to_traces = tail_sampling.EXPORTER, tail_sampling.exporter(topology.tail_otlp)
 
     tls = {"tls": otlp_tls.receiver_tls()} if topology.otlp_grpc.scheme == "https" else {}
 
@@ -70,8 +80,7 @@ def collector_config(topology: Topology) -> dict[str, Any]:
             mesh_records.LABELS_LOOKUP: mesh_records.labels_lookup(),
         },
         "exporters": {
-            # `otlp` and `otlphttp` are the old names of these two, deprecated since collector 0.144
-            "otlp_grpc/tempo": {"endpoint": topology.tempo_otlp.authority, "tls": {"insecure": True}},
+            traces: to_traces,
             "otlp_http/loki": {"endpoint": f"{topology.loki.url}/otlp"},
             "otlp_http/prometheus": {"endpoint": f"{topology.prometheus.url}/api/v1/otlp"},
         },
@@ -79,7 +88,7 @@ def collector_config(topology: Topology) -> dict[str, Any]:
         "service": {
             "extensions": ["health_check"],
             "pipelines": {
-                "traces": pipeline("otlp_grpc/tempo", mesh_records.POD_LOOKUP),
+                "traces": pipeline(traces, mesh_records.POD_LOOKUP),
                 # SDKs alone send metrics here, and the operator has told each whose they are
                 "metrics": pipeline("otlp_http/prometheus"),
                 "logs": pipeline("otlp_http/loki", *mesh_records.PROCESSORS),
@@ -94,22 +103,37 @@ def collector_replicas(settings: Settings) -> int:
 
 
 def collector_spec(settings: Settings, topology: Topology) -> dict[str, Any]:
-    """Spec of the OpenTelemetryCollector (v1beta1)."""
-    count = collector_replicas(settings)
+    """Spec of the OpenTelemetryCollector (v1beta1) that everybody sends to."""
+    spec = _spec(settings, topology, topology.collector, collector_replicas(settings), collector_config(topology))
+    return spec | {
+        "serviceAccount": topology.collector_account.name,
+        "podAnnotations": dict(API_SERVER_BY_NAME),  # where it looks pods up
+        "resources": resources("collector", settings.preset),
+        **(otlp_tls.collector_fields(topology) if settings.opentelemetry.tls else {}),
+    }
+
+
+def tail_spec(settings: Settings, topology: Topology) -> dict[str, Any] | None:
+    """Spec of the one that decides which traces are kept; None without tail sampling."""
+    chosen = settings.telemetry.tail_sampling
+    if chosen is None:
+        return None
+    config = tail_sampling.config(settings, topology, chosen, trace_store(topology))
+    spec = _spec(settings, topology, topology.tail_collector, tail_sampling.tail_replicas(settings), config)
+    return spec | {"resources": resources("tail-collector", settings.preset)}
+
+
+def _spec(settings: Settings, topology: Topology, name: str, count: int, config: dict[str, Any]) -> dict[str, Any]:
+    """What both have in common."""
     # the operator's own labels: internal/manifests/manifestutils/labels.go, SelectorLabels
-    instance = f"{topology.telemetry_namespace}.{topology.collector}"
-    labels = {"app.kubernetes.io/instance": instance, "app.kubernetes.io/component": "opentelemetry-collector"}
+    labels = {"app.kubernetes.io/instance": f"{topology.telemetry_namespace}.{name}", "app.kubernetes.io/component": COMPONENT}
     spec: dict[str, Any] = {
         "mode": "deployment",
         "image": images.at(COLLECTOR_IMAGE, settings.image_registry),
-        "serviceAccount": topology.collector_account.name,
-        "podAnnotations": dict(API_SERVER_BY_NAME),  # where it looks pods up
         "replicas": count,
-        "resources": resources("collector", settings.preset),
         "observability": {"metrics": {"enableMetrics": True}},
-        "config": collector_config(topology),
+        "config": config,
         **scattered(count, labels),
-        **(otlp_tls.collector_fields(topology) if settings.opentelemetry.tls else {}),
     }
     if count > 1:
         spec["podDisruptionBudget"] = ONE_AT_A_TIME
@@ -159,11 +183,14 @@ class OpenTelemetry(Trusting):
         needs += self._pod_readers(topology.collector_account, needs[0])
         if settings.opentelemetry.tls:
             self._encrypt(settings, topology, needs[0])
+        # whoever sends finds the other when it is there: what comes before waits in a queue
         for version, kind, resource, spec in (
+            ("v1beta1", "OpenTelemetryCollector", topology.tail_collector, tail_spec(settings, topology)),
             ("v1beta1", "OpenTelemetryCollector", topology.collector, collector_spec(settings, topology)),
             ("v1alpha1", "Instrumentation", topology.instrumentation, instrumentation_spec(settings, topology)),
         ):
-            self._custom(f"opentelemetry.io/{version}", kind, resource, topology.telemetry_namespace, spec, needs)
+            if spec is not None:
+                self._custom(f"opentelemetry.io/{version}", kind, resource, topology.telemetry_namespace, spec, needs)
         for namespace in settings.opentelemetry.go_exception_namespaces:
             if namespace != topology.sample_namespace:  # that one is ours, and labelled where it is made
                 NamespacePatch(

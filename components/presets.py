@@ -77,6 +77,7 @@ _SIZES: dict[str, tuple[Size, Size, Size]] = {
     "memcached-exporter": (Size(5, 16, 100, 64), Size(5, 16, 100, 64), Size(10, 32, 100, 64)),
     "otel-operator": (Size(20, 64, 500, 256), Size(50, 128, 500, 512), Size(100, 256, 1000, 512)),
     "collector": (Size(50, 160, 1000, 512), Size(500, 512, 2000, 1024), Size(1000, 1024, 4000, 2048)),
+    "tail-collector": (Size(50, 160, 1000, 1024), Size(250, 512, 2000, 2048), Size(500, 1024, 4000, 4096)),
     "instrumentation": (Size(10, 32, 500, 128), Size(10, 32, 500, 128), Size(10, 32, 500, 128)),
     "alloy": (Size(20, 112, 500, 512), Size(50, 192, 1000, 768), Size(200, 256, 2000, 1024)),
     "grafana": (Size(50, 192, 1000, 512), Size(100, 256, 1000, 1024), Size(250, 512, 2000, 2048)),
@@ -95,6 +96,7 @@ _REPLICAS: dict[str, tuple[int, int, int]] = {
     "alertmanager": (1, 2, 3),
     "otel-operator": (1, 2, 2),
     "collector": (1, 2, 3),
+    "tail-collector": (1, 2, 3),
     "loki-gateway": (1, 2, 2),
     # the parts of the distributed modes that keep nothing; what keeps fresh data has its number in settings
     "tempo-distributor": (1, 2, 3),

@@ -32,6 +32,7 @@ from components.settings_base import (
 from components.settings_canary import CanarySettings
 from components.settings_existing import ExistingCertManager, ExistingIstio, ExistingPrometheus
 from components.settings_grafana import GrafanaSettings
+from components.settings_telemetry import TelemetrySettings
 
 __all__ = ["Model", "Preset", "Settings"]
 
@@ -268,7 +269,7 @@ class LoadSettings(Model):
     requests_per_second: Rate | None = None
     """Requests between those pods, and into them through the gateway."""
     spans_per_second: Rate | None = None
-    """Spans that reach the collector, after sampling."""
+    """Spans that reach the collector, after head sampling and before tail sampling."""
     log_mb_per_second: Annotated[Rate | None, Field(alias="logMBPerSecond")] = None
     """Megabytes (10^6 bytes) of logs: the pods' standard output, logs over OTLP and the mesh's access logs together."""
     active_series: Annotated[int, Field(ge=0, le=10**12)] | None = None
@@ -308,6 +309,8 @@ class Settings(Model):
     tempo: TempoSettings = TempoSettings()
     loki: LokiSettings = LokiSettings()
     opentelemetry: OpenTelemetrySettings = OpenTelemetrySettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    """How much of what could be said is kept; head sampling stands at `istio` and `opentelemetry`."""
     alloy: AlloySettings = AlloySettings()
     grafana: GrafanaSettings = GrafanaSettings()
     slos: Annotated[tuple[SloSettings, ...], Field(strict=False)] = ()

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 from components import settings_rules_grafana
 from components.settings_alerting import RECEIVER_KEYS
 from components.settings_canary import canaries_are_of_our_mesh, control_planes_differ
+from components.settings_telemetry import (
+    metric_tags_that_are_read_stay,
+    proxies_are_told_by_our_mesh,
+    tail_sampling_gets_what_it_is_to_choose_from,
+    tail_sampling_knows_its_load,
+)
 
 if TYPE_CHECKING:
     from components.settings import Settings
@@ -205,5 +211,9 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _receivers_have_what_they_need,
     _mail_is_signed_in,
     _receivers_need_our_alertmanager,
+    tail_sampling_knows_its_load,
+    tail_sampling_gets_what_it_is_to_choose_from,
+    metric_tags_that_are_read_stay,
+    proxies_are_told_by_our_mesh,
     *settings_rules_grafana.RULES,
 )

@@ -6,6 +6,7 @@ Pure. Addresses are planned, not discovered, so chart values hold no unknown and
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from components.addresses import (
@@ -47,6 +48,8 @@ class Topology:
     # signals in
     otlp_grpc: Service
     otlp_http: Service
+    tail_otlp: Service | None
+    """Where spans wait for tail sampling's decision, headless: each pod has its own address. None without tail sampling."""
     # stores
     tempo_otlp: Service
     tempo: Service
@@ -77,6 +80,7 @@ class Topology:
     sample: Service
     # names of custom resources
     collector: str
+    tail_collector: str
     collector_account: ServiceAccount
     """Under which the collector's pods run, and look other pods up."""
     instrumentation: str
@@ -119,6 +123,14 @@ def collector_service(name: str) -> str:
     Source: opentelemetry-operator internal/naming/main.go, `Service`.
     """
     return f"{name}-collector"[:63].rstrip("-")
+
+
+def headless_service(name: str) -> str:
+    """Headless Service of an OpenTelemetryCollector: `<name>-collector-headless`, each of its pods by an address of its own.
+
+    Source: opentelemetry-operator internal/naming/main.go, `HeadlessService`.
+    """
+    return f"{collector_service(name)}-headless"[:63].rstrip("-")
 
 
 def kube_prometheus_fullname(release: str) -> str:
@@ -180,6 +192,13 @@ def _gateway(settings: Settings) -> tuple[Service, str]:
     return Service("istio-ingressgateway", "istio-ingress", 80), "ingressgateway"
 
 
+def _made_by_the_operator(collector: str, *doors: Service) -> Iterator[OperatorService]:
+    """Services of one OpenTelemetryCollector: those that others send to, and the one at which it is scraped."""
+    for service in (*doors, Service(f"{collector_service(collector)}-monitoring", doors[0].namespace, 8888)):
+        rule = f"<name>{service.name.removeprefix(collector)} (opentelemetry-operator internal/naming/main.go)"
+        yield OperatorService(service, f"OpenTelemetryCollector/{collector}", rule)
+
+
 def _entrance(settings: Settings, gateway: Service) -> Entrance | None:
     exposure = settings.grafana.exposure
     return Entrance(exposure.host, "grafana-tls", gateway.namespace) if exposure else None
@@ -232,9 +251,10 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
     distributed_tempo = settings.tempo.mode == "distributed"
     canary = settings.istio.canary
     prometheus = kube_prometheus_fullname("prom")
-    collector, telemetry = "otel", "observability"
-    collector_name = collector_service(collector)
+    collector, tail, telemetry = "otel", "otel-tail", "observability"
     scheme = "https" if settings.opentelemetry.tls else "http"
+    otlp_grpc, otlp_http = (Service(collector_service(collector), telemetry, port, scheme) for port in (4317, 4318))
+    tail_otlp = Service(headless_service(tail), telemetry, 4317) if settings.telemetry.tail_sampling else None
     metrics = _metrics(settings)
     gateway, gateway_label = _gateway(settings)
     mesh = (settings.istio.existing or ExistingIstio()).namespace
@@ -242,7 +262,6 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
     traces = Service("tempo-query-frontend" if distributed_tempo else "tempo", "tempo", 3200)
     logs = Service("loki-gateway", "loki", 80)
     tempo_chart = "tempo-distributed" if distributed_tempo else "tempo"
-    naming = "opentelemetry-operator internal/naming/main.go"
     return Topology(
         releases=Releases(
             crds=Release("prometheus-operator-crds", metrics.namespace, "prometheus-operator-crds"),
@@ -260,8 +279,9 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
             alloy=Release("alloy", "alloy", "alloy"),
             grafana=Release("grafana", "grafana", "grafana"),
         ),
-        otlp_grpc=Service(collector_name, telemetry, 4317, scheme),
-        otlp_http=Service(collector_name, telemetry, 4318, scheme),
+        otlp_grpc=otlp_grpc,
+        otlp_http=otlp_http,
+        tail_otlp=tail_otlp,
         tempo_otlp=Service("tempo-distributor" if distributed_tempo else "tempo", "tempo", 4317),
         tempo=traces,
         loki=logs,
@@ -287,23 +307,15 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
         ),
         sample=Service("rolldice", SAMPLE_NAMESPACE, 80),
         collector=collector,
+        tail_collector=tail,
         collector_account=ServiceAccount("collector", telemetry),  # not <name>-collector: the operator makes one of that name
         instrumentation="default",
         telemetry_namespace=telemetry,
         sample_namespace=SAMPLE_NAMESPACE,
         issuer="istio-stack",
         operator_services=(
-            OperatorService(
-                Service(collector_name, telemetry, 4317), f"OpenTelemetryCollector/{collector}", f"<name>-collector ({naming})"
-            ),
-            OperatorService(
-                Service(collector_name, telemetry, 4318), f"OpenTelemetryCollector/{collector}", f"<name>-collector ({naming})"
-            ),
-            OperatorService(
-                Service(f"{collector}-collector-monitoring", telemetry, 8888),
-                f"OpenTelemetryCollector/{collector}",
-                f"<name>-collector-monitoring ({naming})",
-            ),
+            *_made_by_the_operator(collector, otlp_grpc, otlp_http),
+            *(_made_by_the_operator(tail, tail_otlp) if tail_otlp else ()),
             *(_governed_by_prometheus_operator(prometheus) if settings.prometheus.source == "install" else ()),
         ),
         charts=installed_charts(settings),

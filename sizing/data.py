@@ -179,14 +179,13 @@ def _environment(name: str, document: Any, folder: Path) -> Environment:
     stated = _mapping(_document(path), path.name).get("config") if path.is_file() else {}
     entries = _mapping(stated, f"{path.name}: config").items()
     own = {str(key).removeprefix(PREFIX): value for key, value in entries if str(key).startswith(PREFIX)}
-    # a preset that is too small for the load is what this is to find out, so the border does not see them together
-    load = own.pop("load", None)
+    own.setdefault("load", entry.load.model_dump(by_alias=True))
     try:
-        settings = parse({**own, **dict.fromkeys(needed_secrets(own), "not needed here")})
+        # a preset that is too small for the load is what this is to find out
+        settings = parse({**own, **dict.fromkeys(needed_secrets(own), "not needed here")}, carried=False)
     except ConfigurationError as error:
         raise ConfigurationError(f"{path.name}: {line}" for line in error.lines) from None
-    chosen = entry.load if load is None else _model(LoadSettings, load, f"{path.name}: load")
-    return Environment(entry.why, entry.nodes, entry.cluster_tier, settings.model_copy(update={"load": chosen}), entry.survives)
+    return Environment(entry.why, entry.nodes, entry.cluster_tier, settings, entry.survives)
 
 
 def _mapping(document: Any, name: str) -> dict[Any, Any]:

@@ -10,6 +10,7 @@ from components import capacity
 from components.capacity import DAY, MIB, Load, k, load_of
 from components.presets import replicas
 from components.settings import Model, Settings
+from components.tail_sampling import tail_replicas
 from sizing.bill import Blobs, Cost, Volume, bill
 from sizing.choice import choose
 from sizing.cluster import Cluster, Nodes, Row, nodes
@@ -66,7 +67,7 @@ def plan(environment: Environment, prices: Prices) -> Plan:
     volumes = _volumes(load, settings, prices)
     settings = settings.model_copy(update=_grown(settings, volumes))
     blobs = _blobs(load, settings, environment.soft_delete_days)
-    needs = {need.component: need for need in capacity.needs(load, settings.istio.mode, settings.tempo.mode, settings.loki.mode)}
+    needs = {need.component: need for need in _needs(load, settings)}
     cluster = Cluster(load, choice, needs, settings.tempo.mode != environment.settings.tempo.mode)
     found = nodes(cluster, environment, prices)
     if not found.fits:
@@ -80,12 +81,17 @@ def plan(environment: Environment, prices: Prices) -> Plan:
     return Plan(load, settings, tuple(cluster.rows(found.count)), volumes, blobs, found, costs, notes)
 
 
+def _needs(load: Load, settings: Settings) -> list[capacity.Need]:
+    modes = settings.istio.mode, settings.tempo.mode, settings.loki.mode
+    return capacity.needs(load, *modes, capacity.wait_seconds(settings))
+
+
 def _blobs(load: Load, settings: Settings, soft_delete_days: int) -> Blobs:
     """Each span stands once among what Tempo keeps, as compaction removes the ingesters' copies; but it is deleted once for every copy,
     once for every round of compaction but the last, and once at the end. Loki writes a chunk once: equal chunks of its ingesters have one
     name.
     """
-    traces = load.span_mb_per_second * DAY / 1e3 / k("tempoCompression")
+    traces = load.span_mb_per_second * capacity.kept_share(settings) * DAY / 1e3 / k("tempoCompression")
     logs = load.log_mb_per_second * DAY / 1e3 / k("lokiCompression")
     deletions = settings.tempo.replication_factor + k("tempoRounds")
     return Blobs(
@@ -122,6 +128,9 @@ def changes(environment: Environment, made: Plan) -> tuple[str, ...]:
         old, new = getattr(before, store), getattr(after, store)
         fields = type(new).model_fields
         found += [f"{store}.{fields[key].alias} {getattr(new, key)}" for key in keys if getattr(new, key, 0) != getattr(old, key, 0)]
+    tail = after.telemetry.tail_sampling
+    if tail is not None and tail.replicas != tail_replicas(before.model_copy(update={"preset": after.preset})):
+        found.append(f"telemetry.tailSampling.replicas {tail.replicas}")
     collectors, gateways = after.opentelemetry.collector_replicas, after.istio.gateway_replicas
     if collectors != (before.opentelemetry.collector_replicas or replicas("collector", after.preset)):
         found.append(f"opentelemetry.collectorReplicas {collectors}")

@@ -65,6 +65,8 @@ PARTS = environment_of(
     3,
     "Free",
     "zone",
+    load={"spansPerSecond": 1},
+    telemetry={"tailSampling": {"decisionWaitSeconds": 30}},
     tempo={"mode": "distributed", "replicas": 3, "replicationFactor": 3},
     loki={"mode": "distributed", "replicas": 3, "replicationFactor": 3},
 )

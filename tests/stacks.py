@@ -80,6 +80,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         },
         "certManager": {"issuer": "acme", "acme": {"email": "platform@example.com"}},
         "sampleApp": {"image": IMAGE},
+        "load": {"spansPerSecond": 1000},
+        "telemetry": {
+            "tailSampling": {"percentage": 2, "replicas": 2},
+            "accessLogFields": "full",
+            "removedMetricTags": ["source_principal", "destination_principal"],
+            "statsEvictionSeconds": 3600,
+        },
         "slos": SLOS,
         "alerting": {"runbooks": "https://wiki.example.com/runbooks", "receivers": RECEIVERS},
     },

@@ -135,6 +135,17 @@ def test_another_revision_of_the_mesh_may_stay() -> None:
     assert len(said(having(theirs))) == 1
 
 
+def test_who_still_follows_a_control_plane_that_would_go_is_named() -> None:
+    facts = replace(FIT, mesh_followers={"1-30-3": ("cart", "shop"), "prod": ("sample",)})
+    chosen = {"istio": {"revision": "1-31-0", "tag": "prod"}}
+    (line,) = notes(facts, chosen)
+    assert line.startswith("cart, shop follow the mesh's revision 1-30-3, which is not in these settings: ")
+    kept = {"istio": {**chosen["istio"], "canary": {"revision": "1-30-3"}}}
+    assert notes(facts, kept) == []
+    assert len(notes(replace(FIT, mesh_followers={"default": ("shop",)}), chosen)) == 1
+    assert notes(replace(FIT, mesh_followers={"default": ("shop",)})) == []
+
+
 @pytest.mark.parametrize("key", IMAGES)
 def test_what_is_said_to_exist_must_be_here(key: str) -> None:
     lines = said(FIT, {key: EXISTING[key]})
@@ -205,6 +216,14 @@ ANSWERS: dict[str, Any] = {
     "/apis/monitoring.coreos.com/v1/prometheuses": items(
         {"metadata": {"namespace": "m", "name": "p"}, "spec": {"enableOTLPReceiver": True, "enableFeatures": ["exemplar-storage"]}}
     ),
+    "/api/v1/namespaces": items(
+        {"metadata": {"name": "old", "labels": {"istio-injection": "enabled"}}},
+        {"metadata": {"name": "kube-system"}},
+    ),
+    "/api/v1/pods?labelSelector=istio.io/rev": items(
+        {"metadata": {"name": "istiod-1", "namespace": "istio-system", "labels": {"istio.io/rev": "1-30-3", "app": "istiod"}}},
+        {"metadata": {"name": "cart-1", "namespace": "shop", "labels": {"istio.io/rev": "default"}}},
+    ),
     "/api/v1/namespaces/istio-system/configmaps": items(
         {"metadata": {"name": "istio"}, "data": {"mesh": "extensionProviders: [{name: otel}]"}},
         {"metadata": {"name": "istio-ca-root-cert"}},
@@ -262,6 +281,7 @@ def test_facts_are_what_the_api_server_says(cluster: tuple[dict[str, Any], Path]
     ]
     assert facts.prometheus_servers == (PrometheusServer("m", "p", False, True, True),)
     assert facts.mesh_providers == {"istio-system": ("otel",)}
+    assert facts.mesh_followers == {"default": ("old", "shop")}
 
 
 def test_what_a_cluster_does_not_know_is_a_fact_too(cluster: tuple[dict[str, Any], Path]) -> None:

@@ -36,6 +36,8 @@ def stack(preset: Preset, mesh: str = "sidecar", traces: str = "single", logs: s
         "loki": {"mode": logs},
         "sampleApp": {"image": IMAGE},
     }
+    if traces == "distributed" and preset != "small":
+        config |= {"load": {"spansPerSecond": 100}, "telemetry": {"tailSampling": {}}}
     return parse({**config, **more})
 
 

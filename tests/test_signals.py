@@ -216,6 +216,64 @@ def swapped_providers(c: Any) -> None:
     c.telemetry["tracing"][0]["providers"] = [{"name": "otel"}]
 
 
+def spans_pass_tail_sampling_by(c: Any) -> None:
+    config = c.collector["config"]
+    config["exporters"]["otlp_grpc/tempo"] = c.tail["config"]["exporters"]["otlp_grpc/tempo"]
+    config["service"]["pipelines"]["traces"]["exporters"] = ["otlp_grpc/tempo"]
+
+
+def nobody_asked_is_kept(c: Any) -> None:
+    policies = c.tail["config"]["processors"]["tail_sampling"]["policies"]
+    c.tail["config"]["processors"]["tail_sampling"]["policies"] = [p for p in policies if p["type"] != "trace_state"]
+
+
+BALANCING = ("config", "exporters", "load_balancing")
+TAIL: dict[str, tuple[Change, str]] = {
+    "a Service with one address for all": (
+        set_at("collector", *BALANCING, "resolver", "dns", "hostname", to="otel-tail-collector.observability.svc.cluster.local"),
+        "load_balancing.resolver.dns is otel-tail-collector.observability:4317: nothing listens there",
+    ),
+    "a resolver of another namespace": (
+        set_at("collector", *BALANCING, "resolver", "dns", "hostname", to="otel-tail-collector-headless.otel.svc.cluster.local"),
+        "load_balancing.resolver.dns is otel-tail-collector-headless.otel:4317: nothing listens there",
+    ),
+    "a resolver with another port": (
+        set_at("collector", *BALANCING, "resolver", "dns", "port", to="4318"),
+        "load_balancing.resolver.dns is otel-tail-collector-headless.observability:4318: no such port; tail listens at",
+    ),
+    "no resolver": (set_at("collector", *BALANCING, "resolver", to={}), "load_balancing.resolver.dns is : that is no address with a port"),
+    "spans apart by service": (
+        set_at("collector", *BALANCING, "routing_key", to="service"),
+        "load_balancing.routing_key is service: spans of one trace would be decided on apart; must be traceID",
+    ),
+    "spans that nobody decides on": (spans_pass_tail_sampling_by, "spans go to tail, and that is tempo"),
+    "a second tier that is not there": (without("tail"), "nothing listens there"),
+    "a second tier that decides nothing": (
+        set_at("tail", "config", "service", "pipelines", "traces", "processors", to=["memory_limiter", "batch"]),
+        "nothing would be decided; must name tail_sampling",
+    ),
+    "the proof's own traces thrown away": (
+        nobody_asked_is_kept,
+        "tail_sampling.policies keep no trace whose tracestate says istio-stack=keep: the proof's own would be thrown away",
+    ),
+    "a second tier that sends to nobody": (
+        set_at("tail", "config", "exporters", "otlp_grpc/tempo", "endpoint", to="tempo-distributor.observability:4317"),
+        "tail.config.exporters.otlp_grpc/tempo.endpoint is tempo-distributor.observability:4317: nothing listens there",
+    ),
+    "a second tier that nobody watches": (
+        set_at("tail", "observability", "metrics", "enableMetrics", to=False),
+        "metrics of tail: no monitor scrapes them",
+    ),
+}
+
+
+@pytest.mark.parametrize("defect", TAIL)
+def test_a_defect_of_tail_sampling_is_named(defect: str) -> None:
+    change, part = TAIL[defect]
+    lines = named(change, "distributed")
+    assert [line for line in lines if part in line], "\n".join(lines)
+
+
 LOST: dict[str, tuple[Change, str]] = {
     "HTTP to a port of gRPC": (
         set_at("instrumentation", "exporter", "endpoint", to="http://otel-collector.observability:4317"),

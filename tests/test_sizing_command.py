@@ -115,8 +115,8 @@ def test_a_stack_file_whose_preset_is_too_small_is_sized_and_not_refused(tmp_pat
     ("config", "line"),
     [
         ({"preset": "huge"}, "Pulumi.dev.yaml: preset is 'huge': should be 'small', 'medium' or 'large'"),
-        ({"load": {"pods": -1}}, "Pulumi.dev.yaml: load: pods is -1: should be greater than or equal to 0"),
-        ({"load": {"pod": 1}}, "Pulumi.dev.yaml: load: pod is not a key of this file"),
+        ({"load": {"pods": -1}}, "Pulumi.dev.yaml: load.pods is -1: should be greater than or equal to 0"),
+        ({"load": {"pod": 1}}, "Pulumi.dev.yaml: load.pod is not a configuration key; did you mean pods?"),
     ],
 )
 def test_a_mistake_in_a_stack_file_is_named(config: dict[str, Any], line: str, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_mistake_in_a_stack_file_is_named(config: dict[str, Any], line: str, t
     [
         ("- 1\n", "Pulumi.dev.yaml is [1]: should be an object of keys"),
         ("config: small\n", "Pulumi.dev.yaml: config is 'small': should be an object of keys"),
-        ("config: {istio-stack:load: 5}\n", "Pulumi.dev.yaml: load: 5: should be an object of keys"),
+        ("config: {istio-stack:load: 5}\n", "Pulumi.dev.yaml: load is 5: should be an object of keys"),
     ],
 )
 def test_a_stack_file_of_another_shape_gets_one_line(text: str, line: str, tmp_path: Path) -> None:

@@ -97,6 +97,13 @@ def test_a_checkout_leaves_no_token_behind() -> None:
 # rights
 
 
+def test_what_looks_at_earlier_states_has_the_whole_history() -> None:
+    """The tests bring up the state of upgrades/baseline.yaml, and a review compares with a base."""
+    for job in ("test", "review"):
+        checkout = next(step for name, other, step in steps() if (name, other) == ("check", job) and "checkout" in step.get("uses", ""))
+        assert checkout["with"]["fetch-depth"] == "0", job
+
+
 def test_a_workflow_has_no_right_and_each_job_the_least() -> None:
     for name, workflow in WORKFLOWS.items():
         assert workflow["permissions"] == {}, name

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.tail_sampling import TRACE_STATE
 from verify import stores
 from verify.stores import Endpoint, Line, NoAnswer, Span
 
@@ -111,13 +112,18 @@ def gather(places: Places, subject: Subject, wait_seconds: float) -> Evidence:
     return evidence
 
 
+def headers(trace_id: str) -> dict[str, str]:
+    """What asks everybody to keep a trace: samplers at its beginning by the flag, tail sampling by the state."""
+    return {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01", "tracestate": TRACE_STATE}
+
+
 def send(places: Places, subject: Subject) -> Evidence:
-    """The one request: its traceparent asks everyone to keep the trace, and its marker is found in the log lines."""
+    """The one request: its headers ask everyone to keep the trace, and its marker is found in the log lines."""
     evidence = Evidence(secrets.token_hex(16), f"verify-{secrets.token_hex(4)}")
-    headers = {"traceparent": f"00-{evidence.trace_id}-{secrets.token_hex(8)}-01", **({"Host": subject.host} if subject.host else {})}
+    said = headers(evidence.trace_id) | ({"Host": subject.host} if subject.host else {})
     evidence.sent_ns = time.time_ns()
     try:
-        evidence.status, evidence.answer = Endpoint(places.gateway, headers).ask(subject.path, {"player": evidence.marker})
+        evidence.status, evidence.answer = Endpoint(places.gateway, said).ask(subject.path, {"player": evidence.marker})
     except NoAnswer as error:
         evidence.answer = str(error)
     evidence.seconds["request"] = (time.time_ns() - evidence.sent_ns) / 10**9

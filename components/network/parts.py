@@ -46,6 +46,7 @@ METRICS = {
     "istiod": (15014,),
     "cert-manager": (9402,),
     "collector": (8888,),
+    "tail": (8888,),
     "tempo": (3200,),
     # the second is memcached's exporter, which Loki's monitor finds as well
     "loki": (3100, 9150),
@@ -77,6 +78,7 @@ def pods_of(node: str, c: Configured) -> Pods:
         "cert-manager": Pods("cert-manager", releases.cert_manager.namespace, ((INSTANCE, releases.cert_manager.name),)),
         "operator": _of_release(releases.otel_operator),
         "collector": collector_pods(names.telemetry_namespace, names.collector),
+        "tail": collector_pods(names.telemetry_namespace, names.tail_collector),
         "tempo": _of_release(releases.tempo),
         "generator": _of_release(releases.tempo),  # a part of Tempo in either mode
         "loki": _of_release(releases.loki),

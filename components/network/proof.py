@@ -98,8 +98,9 @@ def _scrapes(found: World, g: Graph) -> Iterator[Connection]:
             for target, port in _monitored(found, monitor):
                 if target != prometheus:  # which has its own door
                     yield Connection(prometheus, target, port, f"scrape of {target.name} by {said}")
-        for collector in found.selected(g.configured.topology.telemetry_namespace, dict(pods_of("collector", g.configured).labels)):
-            yield Connection(prometheus, collector, collector.ports["metrics"], "scrape of the collector")
+        for tier in ("collector", "tail"):
+            for collector in found.selected(g.configured.topology.telemetry_namespace, dict(pods_of(tier, g.configured).labels)):
+                yield Connection(prometheus, collector, collector.ports["metrics"], f"scrape of {collector.name}")
 
 
 def _proxies(found: World, g: Graph) -> list[End]:

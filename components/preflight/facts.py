@@ -46,6 +46,8 @@ class Facts:
     prometheus_servers: tuple[PrometheusServer, ...] = ()
     mesh_providers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Namespace of an Istio to the extension providers in its MeshConfig."""
+    mesh_followers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Revision or tag of a mesh to the namespaces that follow it: by their label, or by the proxies that their pods have already."""
 
 
 def collect(client: Any) -> Facts:
@@ -70,6 +72,7 @@ def collect(client: Any) -> Facts:
             _prometheus(item) for item in _get(client, "/apis/monitoring.coreos.com/v1/prometheuses", missing_is_fine=True).get("items", [])
         ),
         mesh_providers={w.namespace: _providers(client, w.namespace) for w in workloads if w.labels.get("app") == "istiod"},
+        mesh_followers=_followers(client),
     )
 
 
@@ -115,6 +118,20 @@ def _prometheus(item: Mapping[str, Any]) -> PrometheusServer:
         bool(spec.get("enableOTLPReceiver")),
         "exemplar-storage" in (spec.get("enableFeatures") or []),
     )
+
+
+def _followers(client: Any) -> dict[str, tuple[str, ...]]:
+    """Who follows which control plane. The control planes' own pods carry the label too, and follow nobody."""
+    found: dict[str, set[str]] = {}
+    for item in _get(client, "/api/v1/namespaces").get("items", []):
+        labels = item["metadata"].get("labels") or {}
+        revision = "default" if labels.get("istio-injection") == "enabled" else labels.get("istio.io/rev")
+        if revision:
+            found.setdefault(revision, set()).add(item["metadata"]["name"])
+    for pod in _get(client, "/api/v1/pods?labelSelector=istio.io/rev").get("items", []):
+        if pod["metadata"]["labels"].get("app") != "istiod":
+            found.setdefault(pod["metadata"]["labels"]["istio.io/rev"], set()).add(pod["metadata"]["namespace"])
+    return {revision: tuple(sorted(namespaces)) for revision, namespaces in sorted(found.items())}
 
 
 def _providers(client: Any, namespace: str) -> tuple[str, ...]:

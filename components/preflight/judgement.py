@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from components.istio import ACCESS_LOG_PROVIDER, TRACING_PROVIDER
 from components.preflight.facts import Facts, Workload
 from components.settings import Settings
+from components.settings_canary import UNNAMED
 from components.topology import Release, Topology
 
 OLDEST = (1, 31)
@@ -181,6 +182,22 @@ def _existing_mesh(facts: Facts, settings: Settings, topology: Topology) -> Iter
         )
 
 
+def _followers(facts: Facts, settings: Settings, _topology: Topology) -> Iterator[Finding]:
+    """Before a control plane is removed, nobody follows it any more."""
+    istio = settings.istio
+    if istio.source == "existing" or istio.mode == "ambient":
+        return
+    served = {istio.revision or UNNAMED, istio.tag, istio.canary.revision if istio.canary else None}
+    for revision, namespaces in facts.mesh_followers.items():
+        if revision not in served:
+            yield Finding(
+                False,
+                f"{', '.join(namespaces)} follow the mesh's revision {revision}, which is not in these settings",
+                "where its control plane is one of this stack's, `up` removes it and new pods there start without a proxy: move them first "
+                "or keep it as istio.canary (docs/upgrade.md)",
+            )
+
+
 QUESTIONS: tuple[Callable[[Facts, Settings, Topology], Iterator[Finding]], ...] = (
     _version,
     _storage_class,
@@ -189,5 +206,6 @@ QUESTIONS: tuple[Callable[[Facts, Settings, Topology], Iterator[Finding]], ...] 
     _products,
     _existing_prometheus,
     _existing_mesh,
+    _followers,
     _network_policy,
 )

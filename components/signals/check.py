@@ -22,12 +22,13 @@ _SHIFT = re.compile(r"(-?)([0-9]+)(ms|s|m|h|d)")
 PLANNED = {
     "otlp_grpc": ("collector", OTLP_GRPC, ""),
     "otlp_http": ("collector", OTLP_HTTP, ""),
+    "tail_otlp": ("tail", OTLP_GRPC, ""),
     "tempo_otlp": ("tempo", OTLP_GRPC, ""),
     "tempo": ("tempo", api("tempo"), ""),
     "loki": ("loki", PUSH, "/loki/api/v1/push"),
     "prometheus": ("prometheus", api("prometheus"), ""),
 }
-"""Field of the address plan to who must listen there, and for what."""
+"""Field of the address plan to who must listen there, and for what; a field that is None is not planned."""
 
 
 def defects(g: Graph) -> list[str]:
@@ -47,7 +48,9 @@ def _nothing_dangles(g: Graph) -> Iterator[str]:
 
 def _the_plan_is_what_is_configured(g: Graph) -> Iterator[str]:
     for name, (node, protocol, path) in PLANNED.items():
-        service: Service = getattr(g.configured.topology, name)
+        service: Service | None = getattr(g.configured.topology, name)
+        if service is None:
+            continue
         said = f"topology.{name}"
         spoken = over(protocol, service.scheme == "https")
         found = resolve(Edge("plan", said, f"{service.authority}{path}", spoken, said), g.listeners)
@@ -66,7 +69,8 @@ def flows(g: Graph) -> dict[tuple[str, str], str]:
         **{(signal, "applications"): "collector" for signal in (SPAN, METRIC, LOG)},
         (STDOUT, "pods"): "alloy",
         (LOG, "alloy"): "loki",
-        (SPAN, "collector"): "tempo",
+        (SPAN, "collector"): "tail" if c.tail is not None else "tempo",
+        **({(SPAN, "tail"): "tempo"} if c.tail is not None else {}),
         (METRIC, "collector"): "prometheus",
         (LOG, "collector"): "loki",
         (SPAN, "tempo"): "generator",

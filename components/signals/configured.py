@@ -38,6 +38,8 @@ class Configured:
     """Istio's MeshConfig. A mesh of the cluster's own must say the same (docs/operations.md)."""
     telemetry: Values | None
     collector: Values
+    tail: Values | None
+    """Spec of the collector that decides which traces are kept; None without tail sampling."""
     operator: Values | None
     instrumentation: Values
     tempo: Values
@@ -71,6 +73,7 @@ def configured(settings: Settings, topology: Topology) -> Configured:
         mesh=istio.mesh_config(settings, topology),
         telemetry=istio.telemetry_spec(settings),
         collector=opentelemetry.collector_spec(settings, topology),
+        tail=opentelemetry.tail_spec(settings, topology),
         operator=opentelemetry.values(settings) if settings.opentelemetry.source == "install" else None,
         instrumentation=opentelemetry.instrumentation_spec(settings, topology),
         tempo=tempo.values(settings, topology),

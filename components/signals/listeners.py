@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from components.addresses import BlobStore, Release, Service
 from components.signals.configured import Configured, at
 from components.signals.model import Address, Listener, address
-from components.topology import collector_service, kube_prometheus_fullname
+from components.topology import collector_service, headless_service, kube_prometheus_fullname
 
 OTLP_GRPC, OTLP_HTTP = "otlp/grpc", "otlp/http"
 TLS = " over TLS"
@@ -29,15 +29,17 @@ def api(kind: str) -> str:
 
 def listeners(c: Configured) -> list[Listener]:
     """Every port of the stack that takes signals or answers for them."""
-    return [*_collector(c), *_tempo(c), *_loki(c), *_prometheus(c), *_blobs(c)]
+    return [*_collectors(c), *_tempo(c), *_loki(c), *_prometheus(c), *_blobs(c)]
 
 
-def _collector(c: Configured) -> Iterator[Listener]:
-    host = f"{collector_service(c.topology.collector)}.{c.topology.telemetry_namespace}"
-    for key, protocol in RECEIVERS.items():
-        said = at(c.collector, f"config.receivers.otlp.protocols.{key}", {})
-        if said.get("endpoint"):
-            yield Listener("collector", Address(host, int(said["endpoint"].rpartition(":")[2])), over(protocol, bool(said.get("tls"))))
+def _collectors(c: Configured) -> Iterator[Listener]:
+    names = {"collector": collector_service(c.topology.collector), "tail": headless_service(c.topology.tail_collector)}
+    for node, spec in (("collector", c.collector), ("tail", c.tail)):
+        for key, protocol in RECEIVERS.items():
+            said = at(spec, f"config.receivers.otlp.protocols.{key}", {})
+            if said.get("endpoint"):
+                place = Address(f"{names[node]}.{c.topology.telemetry_namespace}", int(said["endpoint"].rpartition(":")[2]))
+                yield Listener(node, place, over(protocol, bool(said.get("tls"))))
 
 
 def _tempo(c: Configured) -> Iterator[Listener]:

@@ -36,7 +36,8 @@ KINDS = ("ServiceMonitor", "PodMonitor")
 def monitored(c: Configured) -> tuple[str, ...]:
     """Nodes whose own metrics must reach Prometheus."""
     operator = ("operator",) if c.operator is not None else ()
-    return ("istiod", "cert-manager", *proxies(c), "collector", "tempo", "loki", "alloy", "grafana", *operator)
+    tail = ("tail",) if c.tail is not None else ()
+    return ("istiod", "cert-manager", *proxies(c), "collector", *tail, "tempo", "loki", "alloy", "grafana", *operator)
 
 
 def monitors(c: Configured) -> Iterator[Monitor]:
@@ -53,10 +54,10 @@ def monitors(c: Configured) -> Iterator[Monitor]:
         yield from _of_chart(node, release, getattr(c, node))
     if c.operator is not None:
         yield from _of_chart("operator", releases.otel_operator, c.operator)
-    if at(c.collector, "observability.metrics.enableMetrics"):
-        name = f"{c.topology.collector}-collector-monitoring"
-        said = "collector.spec.observability.metrics.enableMetrics"
-        yield Monitor("ServiceMonitor", name, c.topology.telemetry_namespace, (), "collector", "8888", said)
+    for node, name, collector in (("collector", c.topology.collector, c.collector), ("tail", c.topology.tail_collector, c.tail)):
+        if at(collector, "observability.metrics.enableMetrics"):
+            said = f"{node}.spec.observability.metrics.enableMetrics"
+            yield Monitor("ServiceMonitor", f"{name}-collector-monitoring", c.topology.telemetry_namespace, (), node, "8888", said)
 
 
 def _of_chart(node: str, release: Release, values: Mapping[str, object]) -> Iterator[Monitor]:

@@ -105,7 +105,7 @@ def _list(found: list[Listener]) -> str:
 
 COLUMNS = (
     ("browsers", "gateway", "sidecars", "waypoints", "applications", "pods", "istiod", "cert-manager", "operator"),
-    ("collector", "alloy"),
+    ("collector", "tail", "alloy"),
     ("tempo", "generator", "prometheus", "loki"),
     ("tempo blobs", "grafana", "entra id", "community", "loki blobs"),
 )
@@ -118,6 +118,7 @@ TITLES = {
     "pods": "pods' stdout",
     "operator": "OpenTelemetry operator",
     "collector": "OpenTelemetry collector",
+    "tail": "tail sampling",
     "alloy": "Alloy",
     "tempo": "Tempo",
     "generator": "Tempo's generator",

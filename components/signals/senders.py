@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components import mesh_records
+from components import mesh_records, tail_sampling
 from components.addresses import ServiceAccount
 from components.grants import IN_CLUSTER, LOOK_PODS_UP
 from components.signals.configured import Configured, at
@@ -14,15 +14,17 @@ from components.signals.encryption import rule_tls, trust
 from components.signals.listeners import BLOB, OTLP_GRPC, OTLP_HTTP, PUSH, REMOTE_WRITE, over
 from components.signals.model import Defect, Edge, Exemplars, KeyRead, Need
 from components.signals.stores import stores
+from components.signals.tail import decided, endpoint
 
 SPAN, LOG, ACCESS_LOG, METRIC, STDOUT = "span", "log", "access log", "metric", "stdout line"
 PROVIDERS = {"envoyOtelAls": ACCESS_LOG, "opentelemetry": SPAN}
 """Kind of an extension provider to what it can send. An access logger used as a tracer is silently no tracer (istio#48782)."""
 SDK_PROTOCOLS = {"http/protobuf": OTLP_HTTP, "grpc": OTLP_GRPC}
-EXPORTERS = {"otlp_grpc": OTLP_GRPC, "otlp_http": OTLP_HTTP}
+EXPORTERS = {"otlp_grpc": OTLP_GRPC, "otlp_http": OTLP_HTTP, tail_sampling.EXPORTER: OTLP_GRPC}
 DROPS = {"debug", "nop"}
 """Exporters that keep nothing."""
 PIPELINES = {"traces": SPAN, "metrics": METRIC, "logs": LOG}
+TAIL_PIPELINES = {"traces": SPAN}
 TENANT = "X-Scope-OrgID"
 SDK_EXEMPLAR_LABEL = "trace_id"
 """Under what Prometheus stores the trace of an exemplar that came over OTLP. Source: its storage/remote/otlptranslator."""
@@ -42,7 +44,10 @@ def sent(c: Configured) -> Found:
     yield from _mesh(c)
     yield from _applications(c)
     yield from _standard_output(c)
-    yield from _collector(c)
+    yield from _collector("collector", c.collector, PIPELINES)
+    yield from _collector("tail", c.tail, TAIL_PIPELINES if c.tail else {})
+    yield from _looked_up(c)
+    yield from decided(c)
     yield from _generator(c)
     yield from stores(c, BLOB)
     yield from trust(c)
@@ -111,46 +116,44 @@ def _standard_output(c: Configured) -> Found:
             yield Edge(LOG, "alloy", url, PUSH, f"Alloy's loki.write.{name} url", label=TENANT if TENANT in text else "")
 
 
-def _collector(c: Configured) -> Found:
-    config = at(c.collector, "config", {})
+def _collector(node: str, spec: Mapping[str, Any] | None, pipelines: Mapping[str, str]) -> Found:
+    """What one tier of collectors sends on."""
+    config = at(spec, "config", {})
     exporters = config.get("exporters", {})
-    for pipeline, signal in PIPELINES.items():
-        said = f"collector.config.service.pipelines.{pipeline}"
+    for pipeline, signal in pipelines.items():
+        said = f"{node}.config.service.pipelines.{pipeline}"
         stages = at(config, f"service.pipelines.{pipeline}", {})
         names = stages.get("exporters", [])
         for name in names:
-            protocol = EXPORTERS.get(name.partition("/")[0])
+            kind = name.partition("/")[0]
+            protocol = EXPORTERS.get(kind)
             if name not in exporters:
-                yield Defect(f"{said}.exporters names {name}: collector.config.exporters has {', '.join(exporters)}")
-            elif protocol is None and name.partition("/")[0] not in DROPS:
+                yield Defect(f"{said}.exporters names {name}: {node}.config.exporters has {', '.join(exporters)}")
+            elif protocol is None and kind not in DROPS:
                 yield Defect(f"{said}.exporters names {name}: the collector has no such exporter; it has {', '.join(EXPORTERS)}")
             elif protocol is not None:
-                tenant = at(exporters[name], f"headers.{TENANT}", "")
-                yield Edge(
-                    signal,
-                    "collector",
-                    exporters[name].get("endpoint", ""),
-                    protocol,
-                    f"collector.config.exporters.{name}.endpoint",
-                    tenant,
-                )
+                balanced = kind == tail_sampling.EXPORTER
+                to = endpoint(exporters[name]) if balanced else exporters[name].get("endpoint", "")
+                place = f"{node}.config.exporters.{name}.{'resolver.dns' if balanced else 'endpoint'}"
+                yield Edge(signal, node, to, protocol, place, at(exporters[name], f"headers.{TENANT}", ""))
         if "otlp" not in stages.get("receivers", []):
             yield Defect(f"{said}.receivers is {stages.get('receivers', [])}: nothing would feed it; must name otlp")
         if all(name.partition("/")[0] in DROPS for name in names):
             yield Defect(f"{said}.exporters is {names}: every {signal} would be thrown away")
-        yield from _looked_up(c, pipeline, said, stages.get("processors", []))
 
 
-def _looked_up(c: Configured, pipeline: str, said: str, processors: list[str]) -> Found:
+def _looked_up(c: Configured) -> Found:
     """Whether records of the mesh get their resource, and by what right."""
-    wanted = {"traces": mesh_records.PROCESSORS[:1], "logs": mesh_records.PROCESSORS}.get(pipeline, ())
-    for name in wanted:
-        if name not in processors:
-            yield Defect(f"{said}.processors lacks {name}: records of the mesh would have no resource")
-        elif "batch" in processors and processors.index(name) > processors.index("batch"):
-            yield Defect(f"{said}.processors has {name} after batch: a batch has no connection to look a pod up by")
-    if pipeline == "logs" and mesh_records.POD_LOOKUP in processors:
-        yield from _lookup(c)
+    for pipeline, wanted in (("traces", mesh_records.PROCESSORS[:1]), ("logs", mesh_records.PROCESSORS)):
+        said = f"collector.config.service.pipelines.{pipeline}"
+        processors = at(c.collector, f"config.service.pipelines.{pipeline}.processors", [])
+        for name in wanted:
+            if name not in processors:
+                yield Defect(f"{said}.processors lacks {name}: records of the mesh would have no resource")
+            elif "batch" in processors and processors.index(name) > processors.index("batch"):
+                yield Defect(f"{said}.processors has {name} after batch: a batch has no connection to look a pod up by")
+        if pipeline == "logs" and mesh_records.POD_LOOKUP in processors:
+            yield from _lookup(c)
 
 
 def _lookup(c: Configured) -> Found:

@@ -408,6 +408,29 @@ def test_what_is_only_ours_is_not_taken_from_path(fake: Fake):
     assert tools.find("loki") == loki
 
 
+def test_another_list_of_components_is_another_collector(fake_go: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Or whoever has built one would go on with it, and its configuration name what it lacks."""
+    source = tmp_path / "root" / "tools" / "otelcol"
+    source.mkdir(parents=True)
+    for name in ("main.go", "go.mod", "go.sum"):
+        (source / name).write_text((ROOT / "tools" / "otelcol" / name).read_text())
+    monkeypatch.setattr(tools, "ROOT", tmp_path / "root")
+    monkeypatch.setattr(building, "ROOT", tmp_path / "root")
+    tools._digest.cache_clear()
+    fake_go()
+    before = tools.ensure("otelcol")["otelcol"]
+    assert tools.ensure("otelcol")["otelcol"] == before
+    assert len(calls(tmp_path)) == 1
+
+    (source / "main.go").write_text((source / "main.go").read_text().replace("tailsamplingprocessor.NewFactory(),", ""))
+    tools._digest.cache_clear()
+    after = tools.ensure("otelcol")["otelcol"]
+    assert len(calls(tmp_path)) == 2
+    assert before.parent.name.rpartition("-")[0] == after.parent.name.rpartition("-")[0] == "otelcol-0.158.0"
+    assert before.parent != after.parent
+    tools._digest.cache_clear()
+
+
 def test_the_tags_of_a_build_reach_the_compiler(fake_go: Fake, tmp_path: Path):
     fake_go()
     tools.ensure("promtool")

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from review import report
 from review.helm import Renderer
 from review.judging import Review, review
+from review.objects import HELM
 from review.render import Checkout, Rendering, helm_binary
 from review.work import Pair
 from tests.review.changes import CHANGES, LEAKED, STACK, copy
@@ -95,7 +97,7 @@ def check_leaked_secret(found: Review) -> None:
 def check_broken_link(found: Review) -> None:
     assert found.refusals == tuple(
         f"signals: {said} is tempo-distributor.tempo:4318: otlp/grpc goes to a port of otlp/http"
-        for said in ("collector.config.exporters.otlp_grpc/tempo.endpoint", "topology.tempo_otlp")
+        for said in ("tail.config.exporters.otlp_grpc/tempo.endpoint", "topology.tempo_otlp")
     )
     assert found.rows == ()
 
@@ -138,3 +140,15 @@ def test_a_new_stack_is_all_new_and_a_removed_one_loses_its_data(base: Rendering
     assert "data loss" not in new.counts
     assert ("BlobContainer loki", "") in rows(gone, "data loss")
     assert ("Namespace loki", "") in rows(gone, "data loss")
+
+
+def test_guards_see_the_releases_of_a_real_rendering(base: Rendering) -> None:
+    """Loki's only schema period moved, and its chart raised over a major that nobody wrote down."""
+    text = json.dumps([dict(item.body) for item in base.objects if item.key.group == HELM and item.key.name == "loki"])
+    (body,) = json.loads(text.replace('"from": "2024-04-01"', '"from": "2024-05-01"'))
+    body["spec"]["version"] = "19.0.0"
+    objects = tuple(replace(item, body=body) if item.key.group == HELM and item.key.name == "loki" else item for item in base.objects)
+    refused = review(STACK, Pair(base, replace(base, objects=objects))).refusals
+    assert [line.partition(":")[0] for line in refused] == ["release loki/loki", "chart loki goes from 18.11.0 to 19.0.0"]
+    assert "schema period from 2024-04-01 is removed" in refused[0]
+    assert "upgrades/loki/18-19.yaml is missing" in refused[1]
