@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -282,8 +283,10 @@ def test_the_collector_refuses_what_is_not_encrypted_and_old_tls(signals: Signal
     with socket.create_connection(("127.0.0.1", signals.table.port(signals.stack.topology.otlp_grpc)), timeout=10) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
         assert connection.recv(100)[:1] != b"\x00"  # no settings frame: nobody speaks HTTP/2 in clear there
-    trusting.minimum_version, trusting.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     trusting.set_ciphers("DEFAULT@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it is old on purpose
+        trusting.minimum_version, trusting.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError):
         posted(signals, trusting)
 
