@@ -10,7 +10,7 @@
 #   make verify    one request through STACK, followed into Tempo, Loki, Prometheus and along Grafana's links: GATEWAY_URL= TEMPO_URL=
 #                  LOKI_URL= PROMETHEUS_URL= GRAFANA_URL= (what is not given, kubectl forwards)  CONTEXT= HOST= JUNIT=file.xml
 #   make open      where Grafana of STACK is, and how to get in; through kubectl where it has no public host, or with FORWARD=1  (CONTEXT=)
-#   make signals   the same through real processes on this machine, with the configuration of STACK  (TEMPO=its binary  JUNIT=file.xml)
+#   make signals   the same through real processes on this machine, with the configuration of STACK  (SET=  TEMPO=its binary  JUNIT=file.xml)
 #   make graph     the signals of STACK checked and drawn: docs/signals.md and docs/signals.svg, .signals/<stack>/ for another than local
 #   make docs      write the generated pages: configuration, layers, charts, signals, sizes; `make docs-check` says which differ
 #   make lock      the chart lock's versions to digests, or CHART=loki at another version: TO=18.12.0
@@ -95,7 +95,7 @@ open: $(VENV)/.ready
 	@$(PY) -m operations.looking --stack $(STACK) $(if $(CONTEXT),--context '$(CONTEXT)')$(if $(FORWARD), --forward)
 
 signals: $(VENV)/.ready
-	@$(PY) -m signals --stack $(STACK) $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
+	@$(PY) -m signals --stack $(STACK) $(if $(SET),--set '$(SET)') $(if $(TEMPO),--tempo '$(TEMPO)') $(if $(JUNIT),--junit '$(JUNIT)')
 
 graph: $(VENV)/.ready
 	@$(PY) -m components.signals --stack $(STACK)

@@ -72,7 +72,9 @@ LABELS_LOOKUP = "transform/mesh"
 PROCESSORS = (POD_LOOKUP, LABELS_LOOKUP)
 """In this order, and before any batch: a batch has no connection any more."""
 
-POD_METADATA = ("k8s.namespace.name", "k8s.pod.name", "service.namespace", "service.name", "service.version")
+NODE = "k8s.node.name"
+"""What SDKs say, too, and no proxy says of itself: an access log that has it was known by the address of its connection."""
+POD_METADATA = ("k8s.namespace.name", "k8s.pod.name", "service.namespace", "service.name", "service.version", NODE)
 
 
 def pod_lookup() -> dict[str, Any]:

@@ -14,7 +14,6 @@ from rehearsal.processes import Process
 ACCOUNT = "devstoreaccount1"
 # The development key that Azurite's and Azure's documentation publish: no secret.
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-_READY_SECONDS = 60.0
 _ATTEMPTS = 3
 
 
@@ -52,8 +51,7 @@ class Azurite:
                 *(["--inMemoryPersistence"] if in_memory else ["--location", directory]),
             ]
             azurite = cls(processes.start(command, log, die_with_parent=die_with_parent, env=environment, cwd=directory), port)
-            processes.wait_until(lambda azurite=azurite: azurite._answers() or not azurite.process.is_running(), _READY_SECONDS, every=0.05)
-            if azurite.process.is_running() and azurite._answers():
+            if processes.serves("Azurite", azurite.process, azurite._answers):
                 return azurite
             azurite.process.stop()
             # Another program may have taken the port between our look and Azurite's bind: only then once more.

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pod-start", type=seconds, metavar="SECONDS", help="how long a simulated pod takes to be ready (default: 3)")
     parser.add_argument("--directory", type=Path, default=Path(".rehearsal"), help="where everything is kept (default: .rehearsal)")
     parser.add_argument(
-        "--set", type=_change, action="append", default=[], metavar="KEY=VALUE",
+        "--set", type=change, action="append", default=[], metavar="KEY=VALUE",
         help="another value (YAML) for a configuration key than the stack file gives it, to try a change out",
     )  # fmt: skip
     parser.add_argument("--with-data", action="store_true", help="destroy: also what is protected because it holds data")
@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _change(text: str) -> tuple[str, Any]:
+def change(text: str) -> tuple[str, Any]:
+    """A configuration key and its value, given as an argument."""
     key, equals, value = text.partition("=")
     try:
         if not (key and equals):

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from rehearsal.errors import RehearsalError
 
 # Below the kernel's range for outgoing connections, so that no client takes the port of a server that restarts.
 PORTS = range(16000, 30000)
+START_SECONDS = 240.0
+"""How long a program may take until it serves. Most take two seconds; where a compiler keeps all cores busy, more than a minute."""
+SAY_EVERY_SECONDS = 30.0
 _PR_SET_PDEATHSIG = 1
 # A wrapper of its own, as code between fork and exec is unsafe in a program with threads (the engine's gRPC has some).
 _WRAPPER = "import sys; from rehearsal.processes import exec_tied; exec_tied(int(sys.argv[1]), sys.argv[2:])"
@@ -85,6 +88,20 @@ def wait_until(condition, seconds: float, every: float = 0.02) -> bool:
             return False
         time.sleep(every)
     return True
+
+
+def serves(what: str, process: Process, ready: Callable[[], bool], every: float = 0.05) -> bool:
+    """Waits until a program that was just started serves, and says so where it takes long; False where it has ended or does not come."""
+    began = said = time.monotonic()
+    while not ready():
+        now = time.monotonic()
+        if not process.is_running() or now - began >= START_SECONDS:
+            return False
+        if now - said >= SAY_EVERY_SECONDS:
+            said = now
+            console.note(f"{what} does not serve yet, {now - began:.0f} s after its start")
+        time.sleep(every)
+    return process.is_running()  # or another program has its port
 
 
 def start_time(pid: int) -> str | None:

@@ -96,11 +96,10 @@ TOOLS = (
     Tool(
         "loki",
         "3.7.8",
-        ("loki",),
-        packages=("github.com/grafana/loki/v3/cmd/loki",),
+        ("loki", "logcli"),
+        packages=("github.com/grafana/loki/v3/cmd/loki", "github.com/grafana/loki/v3/cmd/logcli"),
         version_variable="github.com/grafana/loki/v3/pkg/util/build.Version",
         version_prefix="",
-        ask_version=("-version",),
         same_minor=True,
     ),
     Tool(

@@ -76,6 +76,10 @@ class Checked:
 
 def wish(chart: str, to: str, root: Path = ROOT) -> Wish:
     """The steps from the version in the lock. Refusal where there is no way to ask for."""
+    if not chart or not to:
+        raise Refusal(
+            f"{'to' if chart else 'chart'} is missing: name a chart of {LOCK} and the version wanted, such as CHART=loki TO=19.0.0"
+        )
     lock = open_lock(str(root / LOCK))
     if chart not in lock.entries:
         raise Refusal(f"chart {chart} is not in {LOCK}; it holds {', '.join(lock.entries)}")

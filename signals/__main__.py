@@ -6,17 +6,19 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from rehearsal import console, processes, run_lock
+from rehearsal.cli import change
 from rehearsal.errors import RehearsalError
 from signals import places
 from signals.rendering import read_stack
 from signals.run import Signals, running
-from verify.__main__ import BAD_INPUT, report, seconds
+from verify.__main__ import BAD_INPUT, report, seconds, write_junit
 from verify.checks import verify
 from verify.results import WIDTH
 
@@ -30,15 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made.add_argument("--wait", default=40.0, type=seconds, metavar="SECONDS", help="how long signals may take (default: 40)")
     made.add_argument("--junit", type=Path, metavar="FILE", help="write the results as a JUnit file, too")
     made.add_argument("--tempo", type=program, metavar="FILE", help="a Tempo to run, in the place of the sink")
+    made.add_argument("--set", type=change, action="append", default=[], metavar="KEY=VALUE", help="try another value of a key, in YAML")
     chosen = made.parse_args(arguments)
     try:
-        stack = read_stack(chosen.stack)
+        stack = read_stack(chosen.stack, changes=dict(chosen.set))
         with run_lock.held(FOLDER.absolute()):
             processes.remove(FOLDER / "run")
             with running(stack, FOLDER.absolute() / "run", tempo_binary=chosen.tempo) as signals:
                 show_table(signals)
-                found = verify(places.of(signals), places.subject(signals), chosen.wait)
-        return report(found, f"signals of stack {chosen.stack}, on this machine", chosen.junit)
+                found = {way: verify(here, places.subject(signals), chosen.wait) for way, here in places.entrances(signals).items()}
+        title = f"signals of stack {chosen.stack}, on this machine"
+        codes = [report(results, f"{title}, {way}") for way, results in found.items()]
+        if chosen.junit is not None:
+            write_junit([replace(r, name=f"{r.name}, {way}") for way, results in found.items() for r in results], chosen.junit, title)
+        return max(codes)
     except RehearsalError as error:
         console.error(str(error))
         return BAD_INPUT

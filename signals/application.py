@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from signals.envoy import ANNOTATION, Pod
+from signals.envoy import ANNOTATION
+from signals.pods import Pod
 
 EXPORTERS = {f"OTEL_{signal}_EXPORTER": "otlp" for signal in ("TRACES", "METRICS", "LOGS")}
 

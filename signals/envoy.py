@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from components.signals.encryption import rule_tls
+from signals.pods import Pod
 
 TEXT_FORMAT = (
     '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% '
@@ -29,19 +30,6 @@ ANNOTATION = "resource.opentelemetry.io/"
 
 
 @dataclass(frozen=True)
-class Pod:
-    """What Istio knows of the pod whose proxy this is."""
-
-    name: str
-    namespace: str
-    workload: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    container: str = "istio-proxy"
-    kind: Literal["gateway", "sidecar"] = "sidecar"
-
-
-@dataclass(frozen=True)
 class Proxy:
     """One proxy: where it listens, whom it asks, and its admin port; all on loopback."""
 
@@ -55,6 +43,8 @@ class Proxy:
     """host:port of the Service behind it, as Istio names the route's operation."""
     flush_every_ms: int | None = None
     """How long it holds spans back; None means its own 5 s."""
+    passes_on: Mapping[int, str] = field(default_factory=dict)
+    """Ports at which it takes what its application sends, to the host:port where that goes, byte for byte."""
 
 
 def service_name(pod: Pod) -> str:
@@ -127,14 +117,20 @@ def bootstrap(
     for name, provider in collectors.items():
         cluster = _cluster(name, local(f"{provider['service']}:{provider['port']}"), grpc=True)
         clusters.append(cluster | _encrypted(provider, encrypting))
+    clusters += [_cluster(authority, authority, grpc=False) for authority in dict.fromkeys(proxy.passes_on.values())]
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     runtime = {} if proxy.flush_every_ms is None else {"tracing.opentelemetry.flush_interval_ms": proxy.flush_every_ms}
     return {
         "layered_runtime": {"layers": [{"name": "holding back", "static_layer": runtime}]},
-        "node": {"id": f"{proxy.pod.kind}~127.0.0.1~{proxy.pod.name}.{proxy.pod.namespace}~local", "cluster": proxy.pod.workload},
+        # whoever it connects to sees the pod's address
+        "cluster_manager": {"upstream_bind_config": {"source_address": {"address": proxy.pod.address, "port_value": 0}}},
+        "node": {"id": f"{proxy.pod.kind}~{proxy.pod.address}~{proxy.pod.name}.{proxy.pod.namespace}~local", "cluster": proxy.pod.workload},
         "admin": {"address": _socket("127.0.0.1", proxy.admin)},
         "static_resources": {
-            "listeners": [{"name": "http", "address": _socket("127.0.0.1", proxy.port), "filter_chains": [chain]}],
+            "listeners": [
+                {"name": "http", "address": _socket("127.0.0.1", proxy.port), "filter_chains": [chain]},
+                *(_outbound(port, authority) for port, authority in proxy.passes_on.items()),
+            ],
             "clusters": clusters,
         },
     }
@@ -143,6 +139,12 @@ def bootstrap(
 def _route(proxy: Proxy) -> dict[str, Any]:
     operation = {"decorator": {"operation": f"{proxy.destination}{proxy.route.rstrip('/')}*"}} if proxy.destination else {}
     return {"match": {"prefix": proxy.route}, "route": {"cluster": "upstream"}, **operation}
+
+
+def _outbound(port: int, authority: str) -> dict[str, Any]:
+    tcp = {"@type": f"{_TYPES}.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "outbound", "cluster": authority}
+    chain = {"filters": [{"name": "envoy.filters.network.tcp_proxy", "typed_config": tcp}]}
+    return {"name": f"outbound_{port}", "address": _socket("127.0.0.1", port), "filter_chains": [chain]}
 
 
 def _access_log(provider: Mapping[str, Any]) -> dict[str, Any]:

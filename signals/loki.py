@@ -19,8 +19,6 @@ from rehearsal import processes, tools
 from rehearsal.errors import RehearsalError
 from rehearsal.processes import Process
 
-READY_SECONDS = 90.0
-
 
 def on_this_machine(folder: Path, http_port: int, grpc_port: int, gossip_port: int) -> dict[str, Any]:
     """What differs for a process beside others instead of a pod: its folder, its ports on loopback, and no wait for peers."""
@@ -120,7 +118,7 @@ class Loki:
 def running(config: dict[str, Any], folder: Path, variables: Mapping[str, str], port: int | None = None) -> Iterator[Loki]:
     """Loki with a configuration, in a new folder, until the block ends; then it is stopped as Kubernetes stops a pod.
 
-    Raises RehearsalError where it is not ready in 90 s.
+    Raises RehearsalError where it does not become ready.
     """
     folder.mkdir()
     (folder / "runtime-config.yaml").write_text("{}")
@@ -136,8 +134,7 @@ def running(config: dict[str, Any], folder: Path, variables: Mapping[str, str], 
     )
     found = Loki(process, http_port, log)
     try:
-        processes.wait_until(lambda: found.is_ready() or not process.is_running(), READY_SECONDS, every=0.1)
-        if not found.is_ready():
+        if not processes.serves("Loki", process, found.is_ready, every=0.1):
             raise RehearsalError(
                 f"Loki is not ready: {found.ask('GET', '/ready')[1].strip()[:200]}; {processes.last_line(log)} (log: {log})"
             )

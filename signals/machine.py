@@ -67,12 +67,12 @@ class Table:
         self.rows = rows
 
     @classmethod
-    def plan(cls, topology: Topology, ports: Ports) -> Table:
-        """The table of a stack."""
+    def plan(cls, topology: Topology, ports: Ports, inner: str = "sidecar") -> Table:
+        """The table of a stack; `inner` is the proxy before the sample."""
         gateway, sample = topology.gateway, topology.sample
         wanted: list[tuple[str, str]] = [
             (gateway.authority, "Envoy"),
-            (sample.authority, "Envoy as the sidecar, and the application behind it"),
+            (sample.authority, f"Envoy as the {inner}, and the application behind it"),
             (topology.otlp_grpc.authority, ""),
             (topology.otlp_http.authority, ""),
             (topology.tempo_otlp.authority, ""),

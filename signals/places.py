@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from components import grafana, sample_app
-from rehearsal.errors import RehearsalError
 from signals.run import NO_MESH_METRICS, Signals
 from signals.sink import NO_METRICS
 from verify import links
@@ -35,8 +35,14 @@ def of(signals: Signals, datasources: list[dict[str, Any]] | None = None) -> Pla
     )
 
 
+def entrances(signals: Signals) -> dict[str, Places]:
+    """The ways in, each of which the proof takes once: the gateway, and in ambient mode the waypoint, which sees what pods ask."""
+    here = of(signals)
+    if signals.inner.kind == "sidecar":
+        return {"through the gateway": here}
+    return {"through the gateway": here, "through the waypoint": replace(here, gateway=signals.table.url(signals.stack.topology.sample))}
+
+
 def subject(signals: Signals) -> Subject:
-    """The sample behind its two proxies. Raises RehearsalError for a stack in ambient mode, which has none of its own."""
-    if signals.stack.settings.istio.mode != "sidecar":
-        raise RehearsalError(f"istio.mode of stack {signals.stack.name} is ambient: the path of a signal runs here with sidecars alone")
-    return Subject(signals.stack.topology.sample.name, sample_app.PATH)
+    """The sample behind its proxies; in ambient mode it has none of its own."""
+    return Subject(signals.stack.topology.sample.name, sample_app.PATH, sidecar=signals.inner.kind == "sidecar")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,13 +31,13 @@ class Stack(NamedTuple):
     topology: Topology
 
 
-def read_stack(name: str, root: Path = ROOT) -> Stack:
-    """The stack of Pulumi.<name>.yaml. Raises RehearsalError with one line for each mistake."""
+def read_stack(name: str, root: Path = ROOT, changes: Mapping[str, Any] | None = None) -> Stack:
+    """The stack of Pulumi.<name>.yaml, some of its keys changed. Raises RehearsalError with one line for each mistake."""
     project = stack_files.project_name(root)
     config = stack_files.with_placeholders(stack_files.read_config(root, name))
     own = {key.removeprefix(f"{project}:"): value for key, value in config.items() if key.startswith(f"{project}:")}
     try:
-        settings = parse(own)
+        settings = parse({**own, **(changes or {})})
     except ConfigurationError as error:
         raise RehearsalError(str(error)) from None
     return Stack(name, settings, plan(settings, project, name))

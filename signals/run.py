@@ -6,32 +6,33 @@ import contextlib
 import http.client
 import json
 import os
-import subprocess
-import sys
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from components import azurite as azurite_layer
 from components import istio, opentelemetry, otlp_tls, sample_app
 from components.charts import ROOT
 from rehearsal import console, processes, tools
-from rehearsal.azurite import ACCOUNT, KEY, Azurite
+from rehearsal.azurite import KEY, Azurite
 from rehearsal.errors import RehearsalError
 from rehearsal.processes import Process
-from signals import application, certificates, envoy, loki, machine, prometheus, sink, tempo
+from signals import api_server, application, blobs, certificates, envoy, loki, machine, pods, prometheus, sink, tempo
+from signals.api_server import ApiServer
+from signals.pods import Pod
 from signals.rendering import Rendered, Stack
 
-READY_SECONDS = 60.0
 HEALTH = 13133
 OWN_METRICS = 8888
 """Port of the collector's own metrics, which the operator adds to its configuration."""
 NO_MESH_METRICS = "an Envoy as published lacks the filter of Istio's that makes them"
+NO_ZTUNNEL = "ztunnel: it takes connections by the node's own network; requests go to the waypoint and the sample without it"
+PAST_THE_WAYPOINT = "the waypoint between gateway and sample: as in a cluster, the gateway goes past it"
 FLUSHES = ("OTEL_METRIC_EXPORT_INTERVAL", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY")
 """How long an SDK holds metrics, spans and log records back, in milliseconds."""
-STOPPING = ("gateway", "sidecar", "application", "collector", "prometheus")
+STOPPING = ("gateway", "application", "sidecar", "waypoint", "collector", "prometheus")
 """What sends before what receives, so that nobody's last words wait for an answer."""
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -42,31 +43,36 @@ class Signals:
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.stack, self.folder = stack, folder
         self.ports = machine.Ports()
-        self.table = machine.Table.plan(stack.topology, self.ports)
-        self.notes: list[str] = []
+        self.inner = pods.inner(stack)
+        """The pod whose proxy stands before the sample."""
+        self.table = machine.Table.plan(stack.topology, self.ports, self.inner.kind)
+        self.notes: list[str] = [] if self.inner.kind == "sidecar" else [NO_ZTUNNEL, PAST_THE_WAYPOINT]
         self.sink: sink.Sink | None = None
+        self.api_server: ApiServer | None = None
         self._rendered = Rendered(stack, folder / "mirror")
         self._ports: dict[int, int] = {}
-        [self._application_port] = self.ports.take(1)
         self.authority = folder / "certificates"
         """Folder with the certificate of the authority that proxies and the application trust."""
-        self._admin = dict[str, int](zip(("gateway", "sidecar"), self.ports.take(2), strict=True))
+        self._application_port, self._outbound_port = self.ports.take(2)
+        self._admin = dict[str, int](zip(("gateway", self.inner.kind), self.ports.take(2), strict=True))
         self._running: dict[str, tuple[Process, list[int]]] = {}
 
     # starting
 
     def start(self, *, flush_every_ms: int | None = None) -> None:
         """Starts all but what `stores` started; returns when each answers. Raises RehearsalError."""
+        if self.api_server is not None:
+            self.api_server.fill(pods.every(self.stack, self._rendered))
         self.start_prometheus()
         self.start_collector()
         self.start_senders(flush_every_ms=flush_every_ms)
 
     def start_senders(self, *, flush_every_ms: int | None = None) -> None:
         """The application and both proxies; those that run are stopped."""
-        self._start_application(flush_every_ms)
         mesh = istio.mesh_config(self.stack.settings, self.stack.topology)
-        for pod in (self._gateway_pod(), self._sample_pod()):
+        for pod in (pods.gateway(self.stack, self._rendered), self.inner):
             self._start_envoy(mesh, pod, flush_every_ms)
+        self._start_application(flush_every_ms)
 
     def start_prometheus(self, change: Change = lambda spec: spec) -> None:
         """Prometheus, with the custom resource changed first; one that runs is stopped, its data stays."""
@@ -85,7 +91,7 @@ class Signals:
         """The collector, with its configuration changed first (addresses are those of the cluster); one that runs is stopped."""
         topology = self.stack.topology
         config = change(opentelemetry.collector_spec(self.stack.settings, topology)["config"])
-        config, said = machine.without_what_cannot_run(config)
+        config, said = machine.without_what_cannot_run(config) if self.api_server is None else api_server.by_kubeconfig(config)
         self.notes += [line for line in said if line not in self.notes]
         config = {**config, "service": {"telemetry": _own_metrics(), **config["service"]}}
         known = {topology.otlp_grpc.port: self.table.port(topology.otlp_grpc), topology.otlp_http.port: self.table.port(topology.otlp_http)}
@@ -99,7 +105,8 @@ class Signals:
         file = self.folder / "collector.yaml"
         file.write_text(yaml.safe_dump(config))
         command = [tools.ensure("otelcol")["otelcol"], f"--config={file}"]
-        self._replace("collector", command, [*self._ports.values()], lambda: _status(self._ports[HEALTH], "/") == 200)
+        env = {**os.environ, **({"KUBECONFIG": str(self.api_server.kubeconfig)} if self.api_server else {})}
+        self._replace("collector", command, [*self._ports.values()], lambda: _status(self._ports[HEALTH], "/") == 200, env=env)
 
     def stop_collector(self) -> None:
         """Stops the collector: what proxies and applications send from now on has no receiver."""
@@ -109,9 +116,15 @@ class Signals:
         tool = tools.ensure("opentelemetry-instrument")["opentelemetry-instrument"]
         (packages,) = tool.parent.parent.glob("lib/python*/site-packages")
         instrumentation = self.table.here(opentelemetry.instrumentation_spec(self.stack.settings, self.stack.topology))
-        pod = self._sample_pod()
-        authorities = {otlp_tls.AUTHORITY: self.authority}
-        variables = application.environment(instrumentation, pod, self.stack.topology.sample.name, packages, authorities)
+        if self.inner.kind == "sidecar":
+            # as in a pod, where the sidecar takes what goes out
+            collector = f":{self.table.port(self.stack.topology.otlp_http)}"
+            endpoint = instrumentation["exporter"]["endpoint"].replace(collector, f":{self._outbound_port}")
+            instrumentation = {**instrumentation, "exporter": {**instrumentation["exporter"], "endpoint": endpoint}}
+        pod = pods.sample(self.stack)
+        variables = application.environment(
+            instrumentation, pod, self.stack.topology.sample.name, packages, {otlp_tls.AUTHORITY: self.authority}
+        )
         if flush_every_ms is not None:
             variables |= dict.fromkeys(FLUSHES, str(flush_every_ms))
         port = self._application_port
@@ -119,18 +132,19 @@ class Signals:
         command = [tool.with_name("python"), "-m", "rolldice"]
         self._replace("application", command, [port], lambda: _status(port, "/healthz") == 200, env=env, cwd=ROOT / "sample")
 
-    def _start_envoy(self, mesh: Mapping[str, Any], pod: envoy.Pod, flush_every_ms: int | None) -> None:
+    def _start_envoy(self, mesh: Mapping[str, Any], pod: Pod, flush_every_ms: int | None) -> None:
         topology = self.stack.topology
         inside, outside = self.table.port(topology.sample), self.table.port(topology.gateway)
         gateway = pod.kind == "gateway"
         proxy = envoy.Proxy(
             pod=pod,
             port=outside if gateway else inside,
-            upstream=inside if gateway else self._application_port,
+            upstream=inside if gateway and self.inner.kind == "sidecar" else self._application_port,
             admin=self._admin[pod.kind],
             route=sample_app.PATH if gateway else "/",
             destination=topology.sample.authority,
             flush_every_ms=flush_every_ms,
+            passes_on={self._outbound_port: f"127.0.0.1:{self.table.port(topology.otlp_http)}"} if pod.kind == "sidecar" else {},
         )
         encrypting = self._encrypting() if self.stack.settings.opentelemetry.tls else None
         bootstrap = envoy.bootstrap(mesh, istio.telemetry_spec(self.stack.settings), proxy, self.table.here, encrypting)
@@ -138,7 +152,8 @@ class Signals:
         file.write_text(json.dumps(bootstrap))
         command = [tools.ensure("envoy")["envoy"], "-c", file, "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"]
         env = {"PATH": os.environ["PATH"], **envoy.environment(mesh, pod)}
-        self._replace(pod.kind, command, [proxy.port, proxy.admin], lambda: _status(proxy.admin, "/ready") == 200, env=env)
+        ports = [proxy.port, proxy.admin, *proxy.passes_on]
+        self._replace(pod.kind, command, ports, lambda: _status(proxy.admin, "/ready") == 200, env=env)
 
     def _certificates(self) -> Path:
         """What cert-manager would write into the collector's Secret; made once."""
@@ -152,34 +167,23 @@ class Signals:
         name = f"configmap://{self.stack.topology.telemetry_namespace}/{otlp_tls.AUTHORITY}"
         return envoy.Encrypting(otlp_tls.destination_spec(self.stack.topology), {name: self.authority / otlp_tls.AUTHORITY_FILE})
 
-    def _gateway_pod(self) -> envoy.Pod:
-        release = self.stack.topology.gateway
-        if not self.stack.settings.istio.own_gateway:
-            return envoy.Pod(f"{release.name}-0", release.namespace, release.name, kind="gateway")
-        found = self._rendered.gateway()
-        metadata = found["spec"]["template"]["metadata"]
-        name = found["metadata"]["name"]
-        return envoy.Pod(f"{name}-0", release.namespace, name, metadata.get("labels", {}), metadata.get("annotations", {}), kind="gateway")
-
-    def _sample_pod(self) -> envoy.Pod:
-        sample, metadata = (
-            self.stack.topology.sample,
-            sample_app.deployment_spec(self.stack.settings, self.stack.topology)["template"]["metadata"],
-        )
-        return envoy.Pod(
-            f"{sample.name}-0", sample.namespace, sample.name, metadata["labels"], metadata["annotations"], container=sample.name
-        )
-
     # asking
 
     def envoy_counter(self, proxy: str, name: str) -> int:
-        """A counter of one proxy (`gateway` or `sidecar`) from its own admin interface; 0 while it has not begun to count."""
+        """A counter of one proxy (`gateway`, `sidecar` or `waypoint`) from its own admin interface; 0 while it has not begun to count."""
         answer = _get(self._admin[proxy], f"/stats?filter={name}&format=json")
         stats = json.loads(answer[1])["stats"]
         return sum(entry["value"] for entry in stats if entry.get("name", "").endswith(name))
 
+    def collector_counter(self, name: str, **labels: str) -> float | None:
+        """A counter of the collector's own, by some of its labels; None where nobody answers or nothing was counted yet."""
+        _, page = _get(self._ports[OWN_METRICS], "/metrics")
+        samples = re.findall(rf"^{name}\{{(.*)\}} (\S+)", page, re.MULTILINE)
+        wanted = [float(value) for said, value in samples if all(f'{key}="{text}"' in said for key, text in labels.items())]
+        return sum(wanted) if wanted else None
+
     def log(self, name: str) -> Path:
-        """The log of a process: prometheus, collector, application, gateway, sidecar."""
+        """The log of a process: prometheus, collector, application, gateway, sidecar, waypoint."""
         return self.folder / f"{name}.log"
 
     # processes
@@ -197,8 +201,7 @@ class Signals:
         log = self.log(name)
         process = processes.start(command, log, die_with_parent=True, env=env, cwd=cwd or self.folder)
         self._running[name] = (process, ports)
-        processes.wait_until(lambda: ready() or not process.is_running(), READY_SECONDS, every=0.05)
-        if not process.is_running() or not ready():
+        if not processes.serves(name, process, ready):
             del self._running[name]
             process.stop()
             raise RehearsalError(f"{name} does not start: {processes.last_line(log)} (log: {log})")
@@ -222,12 +225,16 @@ def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None, te
     topology = stack.topology
     with contextlib.ExitStack() as stores:
         stores.callback(signals.ports.let_go)
+        try:
+            signals.api_server = stores.enter_context(api_server.starting(folder / "api-server", topology.collector_account))
+        except RehearsalError as error:
+            signals.notes.append(f"an API server: {error}")
         with console.step("start Azurite and Loki"):
             azurite = stores.enter_context(Azurite.start(folder / "azurite", die_with_parent=True))
-            _create_containers(azurite)
+            blobs.create_containers(azurite)
             config, said = loki.alone(signals._rendered.loki())
             signals.notes += said
-            config = _on_azurite(signals.table.here(config), azurite)
+            config = blobs.on_azurite(signals.table.here(config), azurite)
             variables = {topology.loki_blobs.key.key: KEY}
             stores.enter_context(loki.running(config, folder / "loki", variables, signals.table.port(topology.loki)))
         ports = signals.table.port(topology.tempo_otlp), signals.table.port(topology.tempo)
@@ -240,31 +247,11 @@ def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None, te
                 address = f"127.0.0.1:{azurite.port}"
                 stores.enter_context(tempo.running(tempo_binary, config, folder / "tempo", variables, *ports, azurite=address))
         try:
-            with console.step("start Prometheus, the collector, the sample and two Envoys"):
+            with console.step("start an API server, Prometheus, the collector, the sample and two Envoys"):
                 signals.start(flush_every_ms=flush_every_ms)
             yield signals
         finally:
             signals.stop()
-
-
-def _on_azurite(config: dict[str, Any], azurite: Azurite) -> dict[str, Any]:
-    """Loki's configuration with this Azurite as its account, whichever account the stack has."""
-    from components.loki import connection_string
-    from components.settings import Settings
-    from components.topology import plan
-
-    blobs = plan(Settings()).loki_blobs
-    address = connection_string(blobs).replace(blobs.url, azurite.endpoint)
-    return loki.changed(config, {f"{section}.storage.azure.connection_string": address for section in ("common", "ruler")})
-
-
-def _create_containers(azurite: Azurite) -> None:
-    """As the Job in the cluster does."""
-    env = {"BLOB_ENDPOINT": azurite.endpoint, "ACCOUNT_NAME": ACCOUNT, "ACCOUNT_KEY": KEY, "CONTAINERS": "tempo,loki"}
-    command = [sys.executable, "-I", "-S", str(azurite_layer.SCRIPT)]
-    done = subprocess.run(command, env=env, timeout=60, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RehearsalError(f"the blob containers cannot be made: {done.stderr.strip()[:300]}")
 
 
 def _own_metrics() -> dict[str, Any]:

@@ -17,7 +17,6 @@ from rehearsal.azurite import ACCOUNT
 from rehearsal.errors import RehearsalError
 from signals.loki import changed
 
-READY_SECONDS = 60.0
 KEY_PLACEHOLDER = f"${{{STORE_KEY}}}"
 """The account key, which Tempo takes from its environment."""
 
@@ -51,7 +50,7 @@ def on_this_machine(folder: Path, otlp_port: int, http_port: int, grpc_port: int
 def running(
     binary: Path, config: dict[str, Any], folder: Path, variables: Mapping[str, str], otlp_port: int, http_port: int, azurite: str
 ) -> Iterator[None]:
-    """Tempo with a configuration, in a new folder, until the block ends. Raises RehearsalError where it is not ready in a minute."""
+    """Tempo with a configuration, in a new folder, until the block ends. Raises RehearsalError where it does not become ready."""
     folder.mkdir()
     (folder / "overrides.yaml").write_text("overrides: {}\n")
     [grpc_port] = processes.free_ports(1)
@@ -60,8 +59,7 @@ def running(
     command = [binary, f"-config.file={file}", "-config.expand-env=true"]
     process = processes.start(command, log, die_with_parent=True, env={"PATH": os.environ["PATH"], **variables}, cwd=folder)
     try:
-        processes.wait_until(lambda: _is_ready(http_port) or not process.is_running(), READY_SECONDS, every=0.1)
-        if not process.is_running() or not _is_ready(http_port):
+        if not processes.serves("Tempo", process, lambda: _is_ready(http_port), every=0.1):
             raise RehearsalError(f"Tempo ({binary}) is not ready: {processes.last_line(log)} (log: {log})")
         yield
     finally:

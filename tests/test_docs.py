@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,15 @@ def anchors(path: Path) -> set[str]:
 def test_every_target_is_declared_and_has_a_rule() -> None:
     rules = set(" ".join(re.findall(r"^([a-z][\w -]*):(?!=)", MAKEFILE, re.MULTILINE)).split())
     assert rules == TARGETS
+
+
+def test_a_check_looks_at_code_pages_and_workflows() -> None:
+    line = ["make", "--dry-run", "--always-make", "check", "VENV=.venv"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert "Circular" not in done.stderr
+    assert all(
+        part in done.stdout for part in ("ruff check .", "ruff format --check .", "pyright", "-m pages --check", "-m operations.workflows")
+    )
 
 
 def test_the_help_names_every_target_and_no_other() -> None:

@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given = Given(**{name: getattr(chosen, name) for name in PLACES}, context=chosen.context, without_grafana=chosen.without_grafana)
         with reached(stack.settings, stack.topology, given, dict(chosen.absent)) as places:
             found = verify(places, subject(stack, chosen.host, chosen.path), chosen.wait)
-        return report(found, f"signals of stack {chosen.stack}", chosen.junit)
+        code = report(found, title := f"signals of stack {chosen.stack}")
+        if chosen.junit is not None:
+            write_junit(found, chosen.junit, title)
+        return code
     except RehearsalError as error:
         console.error(str(error))
         return BAD_INPUT
@@ -41,15 +44,18 @@ def subject(stack: Stack, host: str = "", path: str = sample_app.PATH) -> Subjec
     return Subject(stack.topology.sample.name, path, host, sidecar=stack.settings.istio.mode == "sidecar")
 
 
-def report(found: Sequence[results.Result], title: str, junit: Path | None) -> int:
-    """Shows results and writes them; the exit code. Raises RehearsalError where the file cannot be written."""
+def report(found: Sequence[results.Result], title: str) -> int:
+    """Shows results; the exit code."""
     results.show(found, title)
-    if junit is not None:
-        try:
-            results.write_junit(found, junit, title)
-        except OSError as error:
-            raise RehearsalError(f"{junit} cannot be written: {error.strerror}") from None
     return results.exit_code(found)
+
+
+def write_junit(found: Sequence[results.Result], file: Path, title: str) -> None:
+    """Writes results for other programs. Raises RehearsalError where the file cannot be written."""
+    try:
+        results.write_junit(found, file, title)
+    except OSError as error:
+        raise RehearsalError(f"{file} cannot be written: {error.strerror}") from None
 
 
 def parser() -> argparse.ArgumentParser:

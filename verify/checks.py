@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from components import mesh_records
 from verify import stores
 from verify.attempts import attempt, judged
 from verify.evidence import ISTIO_METRICS, SPAN_METRICS, Evidence, Places, Subject, gather
@@ -13,6 +14,8 @@ from verify.results import Result
 
 RECEIVERS = {"web.enable-remote-write-receiver": "enableRemoteWriteReceiver", "web.enable-otlp-receiver": "enableOTLPReceiver"}
 LONGEST_SECONDS = 58.0
+NODE_LABEL = mesh_records.NODE.replace(".", "_")
+"""As Loki spells it."""
 NO_GRAFANA = "no Grafana answers: its links were expanded here as it does, and run against the stores"
 
 NOTHING_CAME = (
@@ -34,7 +37,13 @@ def _all(places: Places, subject: Subject, wait_seconds: float) -> list[Result]:
         names = ("traces", "logs", "metrics", "links")
         results += [Result(name, "all checks", "not run", "there was no request to follow") for name in names]
         return [*results, *_receivers(places), *_datasources(places), _grafana(places)]
-    results += [*_traces(evidence, subject), *_logs(evidence, subject), _one_name(evidence, subject), *_metrics(evidence, places, subject)]
+    results += [
+        *_traces(evidence, subject),
+        *_logs(evidence, subject),
+        _one_name(evidence, subject),
+        _whose(evidence, subject),
+        *_metrics(evidence, places, subject),
+    ]
     return [*results, *_receivers(places), *_datasources(places), *follow(evidence, places, subject), _grafana(places)]
 
 
@@ -128,6 +137,16 @@ def _one_name(evidence: Evidence, subject: Subject) -> Result:
         "collector's transform/mesh"
     )
     return judged("identity", "one service.name", not wrong and not unknown, "; ".join(wrong or unknown) or subject.service, hint)
+
+
+def _whose(evidence: Evidence, subject: Subject) -> Result:
+    """By which of its two ways an access log got its name: a node stands where a pod was known by the address, and nowhere else."""
+    own = [e for e in evidence.access_logs if not subject.sidecar or e.labels.get("service_name") == subject.service]
+    if not own:
+        return Result("identity", "source of the access log's name", "not run", "there is no access log with the name that it should have")
+    known = all(line.labels.get(NODE_LABEL) for line in own)
+    found = "the address of its connection" if known else "what its proxy says of itself: the address of its connection was no known pod's"
+    return Result("identity", "source of the access log's name", "passed", found)
 
 
 def _metrics(evidence: Evidence, places: Places, subject: Subject) -> list[Result]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from components.alerts.objectives import reporters
 from components.alerts.rules import Alert, Group, Severity
 from components.settings import Settings
 from components.topology import Topology
@@ -17,6 +16,12 @@ SIGNALS = {"traces": "spans", "logs": "log_records", "metrics": "metric_points"}
 """Signal to what the collector counts of it."""
 DROPPED = "envoy_access_logs_open_telemetry_access_log_logs_dropped"
 LOKI_WRITES = 'loki_request_duration_seconds_count{route=~"loki_api_v1_push|otlp_v1_logs"'
+REQUESTS = "sum(rate(istio_requests_total[10m]))"
+"""Requests as often as proxies saw them. Each counts a request once, as its own reporter, and writes one access log of it."""
+ACCESS_LOGS = 'sum(rate(otelcol_receiver_accepted_log_records{receiver="otlp", transport="grpc"}[10m]))'
+"""Access logs that arrived: the mesh's proxies alone send logs over gRPC, what the Instrumentation sets up sends over HTTP."""
+LEAST_SHARE = 0.9
+"""Of the access logs written, how many must have arrived: counters are not all scraped at the same moment."""
 FEWEST_REQUESTS = 0.1
 """Requests a second below which nobody asks where their access logs are."""
 DAY = 86400
@@ -26,7 +31,7 @@ def _alert(name: str, severity: Severity, hold: str, expr: str, summary: str, de
     return Alert(name, severity, expr, summary, description, RUNBOOK, hold, labels)
 
 
-def silent_loss(settings: Settings, topology: Topology) -> Iterator[Alert]:
+def silent_loss(topology: Topology) -> Iterator[Alert]:
     """Access logs that vanish between proxy and collector: gRPC fails without a line in any log, and no request suffers."""
     yield _alert(
         "AccessLogsDropped",
@@ -36,15 +41,13 @@ def silent_loss(settings: Settings, topology: Topology) -> Iterator[Alert]:
         "{{ $labels.namespace }}/{{ $labels.pod }}: its proxy drops access logs",
         "The proxy throws away {{ $value | humanize }} access logs a second, as it cannot hand them to the collector.",
     )
-    requests = f"sum(rate(istio_requests_total{{{reporters(settings)}}}[10m]))"
     yield _alert(
         "AccessLogsMissing",
         "critical",
         "10m",
-        # every request makes at least one access log, and applications' logs come on top: fewer logs than requests means loss
-        f'(sum(rate(otelcol_receiver_accepted_log_records{{receiver="otlp"}}[10m])) or vector(0)) < 0.9 * ({requests} > {FEWEST_REQUESTS})',
-        "The collector receives fewer logs than the mesh serves requests",
-        "Only {{ $value | humanize }} log records a second arrive at the collector, less than nine of ten requests of the mesh.",
+        f"({ACCESS_LOGS} or vector(0)) < {LEAST_SHARE} * ({REQUESTS} > {FEWEST_REQUESTS})",
+        "The collector receives fewer access logs than proxies serve requests",
+        "Only {{ $value | humanize }} access logs a second arrive at the collector, less than nine of ten that proxies must have written.",
     )
     yield _alert(
         "CollectorAbsent",
@@ -221,7 +224,7 @@ def metrics() -> Iterator[Alert]:
 def groups(settings: Settings, topology: Topology) -> list[Group]:
     """Rules of the stack's own health, one group for each part."""
     return [
-        Group("silent-loss", list(silent_loss(settings, topology))),
+        Group("silent-loss", list(silent_loss(topology))),
         Group("collector", list(collector())),
         Group("certificates", list(certificates())),
         Group("stores", list(stores())),

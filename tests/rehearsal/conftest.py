@@ -46,7 +46,9 @@ def _kept(directory: Path, owner: int) -> tuple[ControlPlane, processes.Process]
     tools.ensure(*PROGRAMS)  # here, as a build takes longer than the keeper is given
     log = directory / "keeper.log"
     keeper = processes.start([sys.executable, Path(__file__).with_name("keeper.py"), directory, str(owner)], log)
-    ended = processes.wait_until(lambda: not keeper.is_running() or ControlPlane.attach(directory) is not None, 90, every=0.1)
+    ended = processes.wait_until(
+        lambda: not keeper.is_running() or ControlPlane.attach(directory) is not None, 2 * processes.START_SECONDS, every=0.1
+    )
     plane = ControlPlane.attach(directory)
     assert ended and plane is not None, log.read_text()
     return plane, keeper

@@ -129,4 +129,4 @@ def test_the_process_ends_with_the_engine_that_started_it(tmp_path: Path) -> Non
     answer = subprocess.run([sys.executable, "-c", starter], env=environment, capture_output=True, text=True, timeout=60, check=True)
     pid, port = answer.stdout.split()
     assert int(port) > 0
-    assert processes.wait_until(lambda: processes.start_time(int(pid)) is None, 10), "it looks twice a second whether its parent lives"
+    assert processes.wait_until(lambda: processes.start_time(int(pid)) is None, 60), "it looks twice a second whether its parent lives"

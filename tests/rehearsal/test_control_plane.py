@@ -1,5 +1,6 @@
 """The control plane runs workloads as a cluster would, and survives what happens to its processes and files."""
 
+import base64
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,7 +44,7 @@ def conditions(thing: dict[str, Any]) -> dict[str, str]:
 
 def wait_for_pod(plane: ControlPlane, namespace: str, wanted) -> dict[str, Any]:
     path = f"/api/v1/namespaces/{namespace}/pods/pod"
-    assert processes.wait_until(lambda: wanted(plane.api.request("GET", path)), 20, every=0.05), plane.api.request("GET", path)["status"]
+    assert processes.wait_until(lambda: wanted(plane.api.request("GET", path)), 60, every=0.05), plane.api.request("GET", path)["status"]
     return plane.api.request("GET", path)
 
 
@@ -152,7 +154,7 @@ def test_a_deleted_namespace_goes_with_its_pods(control_plane: ControlPlane):
     control_plane.api.create(f"{path}/pods", pod())
     wait_for_pod(control_plane, path.rpartition("/")[2], is_ready)
     control_plane.api.request("DELETE", path)
-    assert processes.wait_until(lambda: not control_plane.api.exists(path), 20, every=0.1)
+    assert processes.wait_until(lambda: not control_plane.api.exists(path), 60, every=0.1)
 
 
 # What happens to a control plane of its own, in one directory; each test finds it running.
@@ -180,7 +182,7 @@ def keep_something(plane: ControlPlane) -> str:
 
 def assert_pods_start(plane: ControlPlane) -> None:
     path = keep_something(plane)
-    assert processes.wait_until(lambda: plane.api.exists(f"{path}/serviceaccounts/default"), 20)
+    assert processes.wait_until(lambda: plane.api.exists(f"{path}/serviceaccounts/default"), 60)
     plane.api.create(f"{path}/pods", pod())
     wait_for_pod(plane, path.rpartition("/")[2], is_ready)
 
@@ -220,7 +222,7 @@ def test_stopped_and_started_it_keeps_objects_and_kubeconfig(plane: ControlPlane
 def test_a_killed_program_is_noticed_and_the_next_start_repairs_it(plane: ControlPlane, directory: Path):
     kept = keep_something(plane)
     os.kill(plane.pids["etcd"], signal.SIGKILL)
-    assert processes.wait_until(lambda: ControlPlane.attach(directory) is None, 5)
+    assert processes.wait_until(lambda: ControlPlane.attach(directory) is None, 60)
     again = ControlPlane.start(directory, pod_start_seconds=0.1, die_with_parent=True)
     assert again.api.exists(kept)
     assert_pods_start(again)
@@ -277,7 +279,7 @@ def start_elsewhere(code: str, *arguments: object) -> subprocess.Popen[bytes]:
 def test_a_start_killed_half_way_is_cleared_away_by_the_next(tmp_path: Path):
     with start_elsewhere("ControlPlane.start(Path(sys.argv[1]))", tmp_path) as starter:
         state = tmp_path / "control-plane" / "state.json"
-        assert processes.wait_until(lambda: state.exists() and "kube-apiserver" in state.read_text(), 30)
+        assert processes.wait_until(lambda: state.exists() and "kube-apiserver" in state.read_text(), 60)
         starter.kill()
     assert ControlPlane.attach(tmp_path) is None
     left = [processes.Process(*entry) for entry in json.loads(state.read_text())["processes"].values()]
@@ -296,7 +298,7 @@ def test_tied_to_its_parent_it_ends_when_that_is_killed(tmp_path: Path):
         assert plane is not None
         alive = [processes.Process(pid, processes.start_time(pid) or "") for pid in plane.pids.values()]
         starter.kill()
-    assert processes.wait_until(lambda: not any(process.is_running() for process in alive), 5)
+    assert processes.wait_until(lambda: not any(process.is_running() for process in alive), 60)
 
 
 def test_pids_that_belong_to_others_by_now_are_left_alone(tmp_path: Path):
@@ -313,3 +315,41 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(RehearsalError, match=r"file/below cannot be used as a folder: Not a directory"):
         ControlPlane.start(tmp_path / "file" / "below")
+
+
+def test_a_definition_that_a_dead_api_server_had_not_established_is_established_by_the_next(
+    own_control_plane: ControlPlane, monkeypatch: pytest.MonkeyPatch
+):
+    """It would wait five minutes for it. What the dead one left is written as it would have, past the API server."""
+    plane, name = own_control_plane, "things.example.com"
+    versions = [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}]
+    spec = {"group": "example.com", "names": {"kind": "Thing", "plural": "things"}, "scope": "Cluster", "versions": versions}
+    definitions, key = (
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        f"/registry/apiextensions.k8s.io/customresourcedefinitions/{name}",
+    )
+    plane.api.create(definitions, {"metadata": {"name": name}, "spec": spec})
+
+    def established() -> str | None:
+        return conditions(plane.api.request("GET", f"{definitions}/{name}")).get("Established")
+
+    def without_established(program: str) -> None:
+        (entry,) = etcd(plane, "range", key=key)["kvs"]
+        stored = json.loads(base64.b64decode(entry["value"]))
+        stored["status"]["conditions"] = [c for c in stored["status"]["conditions"] if c["type"] != "Established"]
+        etcd(plane, "put", key=key, value=json.dumps(stored))
+        run(program)
+
+    assert processes.wait_until(lambda: established() == "True", 60)
+    run = plane._run
+    monkeypatch.setattr(plane, "_run", without_established)
+    plane.restart_api_server()
+    assert processes.wait_until(lambda: established() == "True", 60)
+    assert "annotations" not in plane.api.request("GET", f"{definitions}/{name}")["metadata"]
+
+
+def etcd(plane: ControlPlane, call: str, **body: str) -> dict[str, Any]:
+    """One call of etcd's own API."""
+    encoded = json.dumps({name: base64.b64encode(text.encode()).decode() for name, text in body.items()}).encode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{plane._ports['etcd']}/v3/kv/{call}", encoded, timeout=10) as answer:
+        return json.loads(answer.read())

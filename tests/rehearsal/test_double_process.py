@@ -90,17 +90,17 @@ def test_it_ends_when_the_engine_does() -> None:
 
 def test_helm_ends_with_a_killed_double(control_plane: ControlPlane, tmp_path: Path) -> None:
     helm = tmp_path / "helm"
-    helm.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid.new && mv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 60\n")
+    helm.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid.new && mv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 600\n")
     helm.chmod(0o755)
     with _started(REHEARSAL_HELM=str(helm)) as (process, stub):
         stub.Configure(provider_pb2.ConfigureRequest(variables={"kubernetes:config:kubeconfig": str(control_plane.kubeconfig)}))
         release = _struct({"name": "r", "namespace": "default", "chart": "c"})
         call = stub.Create.future(provider_pb2.CreateRequest(urn=double_client.urn(double_client.RELEASE), properties=release))
-        assert processes.wait_until((tmp_path / "pid").exists, 10)
+        assert processes.wait_until((tmp_path / "pid").exists, 60)
         pid = int((tmp_path / "pid").read_text())
         assert processes.start_time(pid) is not None
         process.kill()
-        assert processes.wait_until(lambda: processes.start_time(pid) is None, 5)
+        assert processes.wait_until(lambda: processes.start_time(pid) is None, 60)
         call.cancel()
 
 

@@ -115,10 +115,10 @@ def test_an_await_survives_a_restart_of_the_api_server(plane: ControlPlane) -> N
     path, nowhere = "/apis/apps/v1/namespaces/default/deployments/late", {"spec": {"nodeSelector": None, "containers": containers}}
     with double_client.client(str(plane.kubeconfig)) as double, ThreadPoolExecutor() as waiting:
         answer = waiting.submit(double.create, "kubernetes:apps/v1:Deployment", late, timeout=60)
-        assert processes.wait_until(lambda: plane.api.exists(path), 10)
+        assert processes.wait_until(lambda: plane.api.exists(path), 60)
         plane.restart_api_server()
         # It may not know yet who we are.
-        assert processes.wait_until(lambda: _accepted(plane, path, {"spec": {"template": nowhere}}), 20, every=0.2)
+        assert processes.wait_until(lambda: _accepted(plane, path, {"spec": {"template": nowhere}}), 60, every=0.2)
         state = answer.result().state
         assert state["status"]["readyReplicas"] == 1
         assert not double.delete("kubernetes:apps/v1:Deployment", "default/late", state).error

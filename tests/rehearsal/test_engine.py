@@ -10,7 +10,7 @@ import pytest
 
 from operations import drift
 from operations.drift import Found
-from rehearsal import engine, probe
+from rehearsal import engine, probe, processes
 from rehearsal.control_plane import ControlPlane
 from rehearsal.engine import Outcome
 from rehearsal.errors import RehearsalError
@@ -180,6 +180,18 @@ def test_drift_is_seen_and_nothing_of_it_is_written_down(standing: Standing) -> 
     write("second")  # by the same hand, as the field is its own now
     assert rig.run(lambda ready, refresh: ready.engine.up(True), None).changed == 1
     assert drift.rehearsed(rig.options) == Found("local")
+
+
+def test_what_a_lost_cluster_held_is_made_again_by_an_up_with_a_refresh(standing: Standing) -> None:
+    """As docs/operations.md says under Restore."""
+    rig = standing.rig
+    for name in rig.namespaces():
+        rig.api.request("DELETE", f"/api/v1/namespaces/{name}")
+    assert processes.wait_until(lambda: not rig.namespaces(), 60)
+    run = rig.run(lambda ready, refresh: ready.engine.up(True), None)
+    assert (run.succeeded, run.changes) == (True, {"create": 12, "same": 5})
+    assert len(rig.namespaces()) == 3
+    assert rig.up().changes == {"same": 17}
 
 
 def test_a_disk_without_room_is_refused_before_a_run(tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ class Rehearsal(Home):
         self.storage = storage
         self.printed: list[str] = []
 
-    def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        result = super().run(command, *arguments, "--set", f"grafanaAdminPassword={PASSWORD}")
+    def run(self, command: str, *arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        result = super().run(command, *arguments, "--set", f"grafanaAdminPassword={PASSWORD}", environment=environment)
         self.printed += [result.stdout, result.stderr]
         return result
 

@@ -85,7 +85,7 @@ def test_the_command_itself_killed_takes_the_engine_along(rig: Rig) -> None:
         command.wait()
     locks = list(rig.options.directory.glob("state/*/.pulumi/locks/**/*.json"))
     (engine,) = [json.loads(lock.read_text())["pid"] for lock in locks]
-    assert processes.wait_until(lambda: processes.start_time(engine) is None, 5)
+    assert processes.wait_until(lambda: processes.start_time(engine) is None, 60)
     converges(rig)
 
 

@@ -14,12 +14,12 @@ from rehearsal.errors import RehearsalError
 from rehearsal.processes import Process
 
 ROOT = Path(__file__).parents[2]
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(600)"
 PARENT = """
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -28,12 +28,12 @@ def python(code: str, log: Path, **options) -> Process:
 
 
 def printed(log: Path) -> str:
-    assert processes.wait_until(lambda: log.exists() and log.read_text().endswith("\n"), 10)
+    assert processes.wait_until(lambda: log.exists() and log.read_text().endswith("\n"), 60)
     return log.read_text().strip()
 
 
 def test_a_process_runs_until_it_is_stopped(tmp_path: Path):
-    process = python("import time; time.sleep(60)", tmp_path / "log")
+    process = python("import time; time.sleep(600)", tmp_path / "log")
     assert process.is_running()
     assert process.stop()
     assert not process.is_running()
@@ -53,7 +53,7 @@ def test_a_process_that_ignores_the_request_to_end_is_killed_after_the_grace(tmp
 def test_an_ended_process_has_an_exit_code_and_its_output_is_in_the_log(tmp_path: Path):
     (tmp_path / "log").write_text("before\n")
     process = python("import sys; print('out'); sys.exit('err')", tmp_path / "log")
-    assert processes.wait_until(lambda: not process.is_running(), 10)
+    assert processes.wait_until(lambda: not process.is_running(), 60)
     assert process.exit_code == 1
     assert sorted((tmp_path / "log").read_text().split()) == ["before", "err", "out"]
 
@@ -73,7 +73,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path: Path, tied: bool):
             processes.start(["no-such-program"], log)
         return
     process = processes.start(["no-such-program"], log, die_with_parent=True)
-    assert processes.wait_until(lambda: not process.is_running(), 10)
+    assert processes.wait_until(lambda: not process.is_running(), 60)
     assert processes.last_line(log) == message
     assert process.exit_code == 1
 
@@ -84,18 +84,18 @@ import sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from rehearsal import processes
-started = [processes.start(["sleep", "60"], Path({str(tmp_path / "log")!r}), die_with_parent=tied) for tied in (True, False)]
+started = [processes.start(["sleep", "600"], Path({str(tmp_path / "log")!r}), die_with_parent=tied) for tied in (True, False)]
 print(*(f"{{process.pid}} {{process.started}}" for process in started), sep="\\n", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         tied, free = (Process(int(pid), started) for pid, started in (parent.stdout.readline().split() for _ in range(2)))
         # The tie holds once the wrapper has become the program.
-        assert processes.wait_until(lambda: b"sleep" in Path(f"/proc/{tied.pid}/cmdline").read_bytes().split(b"\0")[0], 10)
+        assert processes.wait_until(lambda: b"sleep" in Path(f"/proc/{tied.pid}/cmdline").read_bytes().split(b"\0")[0], 60)
         assert tied.is_running()
         parent.kill()
-    assert processes.wait_until(lambda: not tied.is_running(), 5)
+    assert processes.wait_until(lambda: not tied.is_running(), 60)
     assert free.is_running()
     assert free.stop()
 
@@ -105,7 +105,7 @@ def test_a_session_is_killed_with_what_it_started(tmp_path: Path):
     child = int(printed(tmp_path / "log"))
     assert processes.start_time(child) is not None
     process.kill_session()
-    assert processes.wait_until(lambda: processes.start_time(child) is None, 5)
+    assert processes.wait_until(lambda: processes.start_time(child) is None, 60)
 
 
 def test_free_ports_are_different_and_nothing_listens_there():
@@ -133,7 +133,7 @@ from pathlib import Path
 from rehearsal import processes
 with processes.locked(Path({str(tmp_path)!r})):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

@@ -161,7 +161,7 @@ def test_a_line_over_otlp_is_in_the_container_and_comes_back_by_its_trace(mirror
         assert status == 204, answer
         status, answer = first.ask("POST", "/flush", seconds=30)
         assert status == 204, answer
-        assert processes.wait_until(lambda: any(name.startswith("loki/fake/") for name in blobs(azurite)), 30, every=0.2), blobs(azurite)
+        assert processes.wait_until(lambda: any(name.startswith("loki/fake/") for name in blobs(azurite)), 60, every=0.2), blobs(azurite)
         assert first.lines(mine, now) == [LINE]
         assert first.lines(others, now) == []
     assert KEY not in first.log.read_text()

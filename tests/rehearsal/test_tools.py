@@ -180,6 +180,21 @@ def test_a_program_is_told_its_version_as_it_says_it(fake_go: Fake, tmp_path: Pa
     assert f"-s -w -X {flag} -o" in calls(tmp_path)[0]
 
 
+@pytest.mark.parametrize(("said", "used"), [(None, "400"), ("50", "50")])
+def test_the_compiler_spends_its_time_on_the_build_unless_somebody_has_little_memory(
+    fake_go: Fake, monkeypatch: pytest.MonkeyPatch, said: str | None, used: str
+):
+    fake_go()
+    monkeypatch.delenv("GOGC", raising=False)
+    if said is not None:
+        monkeypatch.setenv("GOGC", said)
+    seen: list[str] = []
+    real = building._run
+    monkeypatch.setattr(building, "_run", lambda *given: (seen.append(given[4]["GOGC"]), real(*given)))
+    tools.ensure("helm")
+    assert seen == [used]
+
+
 def test_a_long_build_says_how_far_it_is(fake_go: Fake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.setattr(console, "PLAIN_INTERVAL_SECONDS", 0.4)
     fake_go(seconds=1.2)
@@ -255,12 +270,12 @@ def run_tools(*arguments: str) -> subprocess.Popen[str]:
 
 
 def test_a_build_killed_half_way_leaves_no_tool_and_no_compiler(fake_go: Fake, tmp_path: Path):
-    fake_go(seconds=30)
+    fake_go(seconds=600)
     with run_tools("etcd") as run:
-        assert processes.wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", 10)
+        assert processes.wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "", 60)
         compiler = int((tmp_path / "pid").read_text())
         run.kill()
-    assert processes.wait_until(lambda: processes.start_time(compiler) is None, 5)
+    assert processes.wait_until(lambda: processes.start_time(compiler) is None, 60)
     assert tools.find("etcd") is None
     fake_go()
     tools.ensure("etcd")
@@ -270,7 +285,7 @@ def test_a_build_killed_half_way_leaves_no_tool_and_no_compiler(fake_go: Fake, t
 def test_two_runs_at_once_build_once(fake_go: Fake, tmp_path: Path):
     fake_go(seconds=1.5)
     with run_tools("etcd") as one:
-        assert processes.wait_until((tmp_path / "pid").exists, 10)
+        assert processes.wait_until((tmp_path / "pid").exists, 60)
         with run_tools("etcd") as two:
             outputs = [run.communicate(timeout=30) for run in (one, two)]
     assert [run.returncode for run in (one, two)] == [0, 0], outputs

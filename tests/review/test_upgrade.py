@@ -154,6 +154,8 @@ def test_another_chart_than_the_one_asked_for_is_refused(root: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("chart", "to", "line"),
     [
+        ("", "1.0.0", "chart is missing: name a chart of charts.yaml and the version wanted, such as CHART=loki TO=19.0.0"),
+        ("loki", "", "to is missing: name a chart"),
         ("promtail", "1.0.0", "chart promtail is not in charts.yaml; it holds prometheus-operator-crds, "),
         ("alloy", "latest", "to: latest is no version such as 18.11.0"),
         ("alloy", "1.11.1", "to is 1.11.1: charts.yaml pins alloy 1.11.1, which is no older"),

@@ -17,9 +17,11 @@ from urllib.request import urlopen
 
 import pytest
 
-from components import grafana, otlp_tls
+from components import grafana, mesh_records, otlp_tls
+from components.alerts import health
 from rehearsal import processes
-from signals import certificates, places
+from rehearsal.errors import RehearsalError
+from signals import certificates, places, pods
 from signals.run import Signals
 from tests.signals.conftest import CUT_WAIT_SECONDS, FLUSH_MS, IN_CLEAR, Proof, stack_of
 from verify import links, stores
@@ -38,6 +40,9 @@ NOT_RUN_HERE = {
 }
 
 
+SOURCE = "source of the access log's name"
+
+
 def states(results: dict[str, Result], state: str) -> set[str]:
     return {name for name, result in results.items() if result.state == state}
 
@@ -48,6 +53,7 @@ def test_one_request_is_found_everywhere_under_its_trace_id_though_nobody_sample
     assert states(results, "not run") == NOT_RUN_HERE
     assert exit_code(list(results.values())) == 0
     assert results["one service.name"].detail == "rolldice"
+    assert results[SOURCE].detail == "the address of its connection"
     for name in ("span of the mesh", "access log of the mesh"):
         assert "istio-ingressgateway" in results[name].detail
         assert "rolldice" in results[name].detail
@@ -69,8 +75,15 @@ def test_spans_and_logs_of_proxy_and_application_carry_one_name_and_the_pod(sign
     assert own[0].resource["service.version"] == evidence.app_spans[0].resource["service.version"] == "v1"
     lines = [line for line in evidence.lines if line.labels["service_name"] == "rolldice"]
     assert len(lines) == 2
-    for label, value in {"trace_id": evidence.trace_id, "k8s_pod_name": "rolldice-0", "service_version": "v1"}.items():
+    told = {"trace_id": evidence.trace_id, "k8s_pod_name": "rolldice-0", "service_version": "v1", "k8s_node_name": pods.NODE}
+    for label, value in told.items():
         assert {line.labels[label] for line in lines} == {value}
+    # the gateway's, too: each pod is known by the address that its connections come from
+    (gateway,) = [line for line in evidence.access_logs if line not in lines]
+    assert gateway.labels["k8s_pod_name"] == "istio-ingressgateway-0"
+    named = {span.service for span in evidence.mesh_spans} | {line.labels["service_name"] for line in evidence.access_logs}
+    assert named == {"istio-ingressgateway", "rolldice"}
+    assert {span.resource["k8s.node.name"] for span in evidence.spans} == {pods.NODE}
     assert "mesh.pod" not in str(lines)
     assert evidence.trace_id in stores.services(here.tempo, "rolldice")
 
@@ -148,16 +161,62 @@ def test_a_cut_exporter_to_prometheus_is_named(collector: Any, prove: Proof) -> 
     assert {"exemplar with the trace id", "metric to trace"} < states(results, "not run")
 
 
-def test_a_collector_that_forgets_whose_mesh_records_are_is_named(collector: Any, prove: Proof) -> None:
+def without(*names: str) -> Change:
+    """Some processors taken out of each pipeline."""
+
     def change(config: dict[str, Any]) -> dict[str, Any]:
         changed = copy.deepcopy(config)
-        changed["service"]["pipelines"]["logs"]["processors"].remove("transform/mesh")
+        for pipeline in changed["service"]["pipelines"].values():
+            pipeline["processors"] = [name for name in pipeline["processors"] if name not in names]
         return changed
 
-    collector(change)
+    return change
+
+
+def test_where_no_pod_is_known_an_access_log_is_named_by_what_its_proxy_says(collector: Any, prove: Proof) -> None:
+    collector(without(mesh_records.POD_LOOKUP))
+    results = prove(CUT_WAIT_SECONDS)
+    assert states(results, "failed") == set()
+    assert results["one service.name"].detail == "rolldice"
+    assert results[SOURCE].detail.startswith("what its proxy says of itself")
+
+
+def test_the_address_of_its_connection_alone_names_an_access_log(collector: Any, prove: Proof) -> None:
+    collector(without(mesh_records.LABELS_LOOKUP))
+    results = prove(CUT_WAIT_SECONDS)
+    assert states(results, "failed") == set()
+    assert results[SOURCE].detail == "the address of its connection"
+
+
+def test_a_collector_that_may_not_list_pods_never_gets_ready_and_says_why(
+    signals: Signals, collector: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impatient(config: dict[str, Any]) -> dict[str, Any]:
+        changed = copy.deepcopy(config)
+        changed["processors"][mesh_records.POD_LOOKUP]["wait_for_metadata_timeout"] = "1s"
+        return changed
+
+    assert signals.api_server is not None
+    before = len(signals.log("collector").read_text())
+    signals.api_server.forbid()
+    monkeypatch.setattr(processes, "START_SECONDS", 15)
+    try:
+        with pytest.raises(RehearsalError, match="collector does not start"):
+            collector(impatient)
+    finally:
+        monkeypatch.undo()
+        signals.api_server.allow()
+    account = signals.stack.topology.collector_account
+    said = signals.log("collector").read_text()[before:]
+    assert f'User \\"system:serviceaccount:{account.namespace}:{account.name}\\" cannot list resource \\"pods\\"' in said
+
+
+def test_a_collector_that_forgets_whose_mesh_records_are_is_named(collector: Any, prove: Proof) -> None:
+    collector(without(*mesh_records.PROCESSORS))
     results = prove(CUT_WAIT_SECONDS)
     assert states(results, "failed") == {"access log of the mesh", "one service.name"}
     assert "access logs came as unknown_service" in results["access log of the mesh"].hint
+    assert SOURCE in states(results, "not run")
 
 
 def test_a_prometheus_that_takes_no_otlp_is_named(prometheus: Any, prove: Proof) -> None:
@@ -240,20 +299,54 @@ def test_a_cut_link_is_named(cut: str, prove: Proof, sources: Callable[[], list[
 # silent loss
 
 
+ACCEPTED = "otelcol_receiver_accepted_log_records"
+PROXIES = ("gateway", "sidecar")
+
+
+def ask_twenty_times(signals: Signals) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", signals.table.port(signals.stack.topology.gateway), timeout=30)
+    for _ in range(20):
+        connection.request("GET", "/rolldice")
+        assert json.loads(connection.getresponse().read())["value"] in range(1, 7)  # nobody who asks notices
+    connection.close()
+
+
+def requests_and_access_logs(signals: Signals) -> tuple[float, float]:
+    """What AccessLogsMissing compares: requests as often as proxies counted them, and what arrived over gRPC; here Envoy's own counter
+    stands for istio_requests_total. A collector that is away has no series."""
+    requests = sum(signals.envoy_counter(proxy, "http.http.downstream_rq_total") for proxy in PROXIES)
+    return requests, signals.collector_counter(ACCEPTED, receiver="otlp", transport="grpc") or 0
+
+
+def test_the_collector_receives_an_access_log_for_each_request_that_a_proxy_counts(signals: Signals, prove: Proof) -> None:
+    prove()  # so that everything has been counted once
+    before, by_http = requests_and_access_logs(signals), signals.collector_counter(ACCEPTED, receiver="otlp", transport="http")
+    ask_twenty_times(signals)
+
+    def arrived() -> list[float]:
+        return [now - then for now, then in zip(requests_and_access_logs(signals), before, strict=True)]
+
+    assert processes.wait_until(lambda: arrived() == [40, 40], 30, every=0.2), arrived()
+    # what the application logs comes over HTTP, and is not among them
+    assert by_http is not None and signals.collector_counter(ACCEPTED, receiver="otlp", transport="http") >= by_http + 20  # type: ignore[operator]
+    assert health.ACCESS_LOGS.startswith(f'sum(rate({ACCEPTED}{{receiver="otlp", transport="grpc"}}[')
+
+
 def test_what_the_mesh_loses_while_the_collector_is_down_is_counted_by_envoy(signals: Signals, prove: Proof) -> None:
-    before = {proxy: signals.envoy_counter(proxy, "logs_dropped") for proxy in ("gateway", "sidecar")}
+    before = {proxy: signals.envoy_counter(proxy, "logs_dropped") for proxy in PROXIES}
+    requests, _ = requests_and_access_logs(signals)
     signals.stop_collector()
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", signals.table.port(signals.stack.topology.gateway), timeout=10)
-        for _ in range(20):
-            connection.request("GET", "/rolldice")
-            assert json.loads(connection.getresponse().read())["value"] in range(1, 7)  # nobody who asks notices
-        connection.close()
+        ask_twenty_times(signals)
 
         def lost() -> bool:
             return all(signals.envoy_counter(proxy, "logs_dropped") - before[proxy] >= 20 for proxy in before)
 
         assert processes.wait_until(lost, 20, every=0.2), {proxy: signals.envoy_counter(proxy, "logs_dropped") for proxy in before}
+        # the alert on requests against access logs sees them part: one goes on, the other is not there
+        served, received = requests_and_access_logs(signals)
+        assert served - requests == 40
+        assert received < health.LEAST_SHARE * (served - requests)
         down = prove(3.0)
         assert {"span of the mesh", "log of the application", "request metric of the application"} < states(down, "failed")
         assert "nothing came through the collector" in down["span of the mesh"].hint

@@ -16,7 +16,7 @@ from components.charts import ROOT
 from components.topology import plan
 from rehearsal import processes
 from rehearsal.errors import RehearsalError
-from signals import application, envoy, loki, machine, prometheus, tempo
+from signals import application, envoy, loki, machine, pods, prometheus, tempo
 from signals.rendering import Rendered, Stack, read_stack
 from tests import reference
 from tests.stacks import settings_of
@@ -32,9 +32,9 @@ def rendered(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Rendered
     return Rendered(stack, tmp_path_factory.mktemp("mirror"))
 
 
-def pod(stack: Stack, kind: Any = "sidecar") -> envoy.Pod:
+def pod(stack: Stack, kind: Any = "sidecar") -> pods.Pod:
     metadata = sample_app.deployment_spec(stack.settings, stack.topology)["template"]["metadata"]
-    return envoy.Pod("rolldice-0", "sample", "rolldice", metadata["labels"], metadata["annotations"], "rolldice", kind)
+    return pods.Pod("rolldice-0", "sample", "rolldice", metadata["labels"], metadata["annotations"], "rolldice", kind)
 
 
 def manager(stack: Stack, mesh: dict[str, Any] | None = None, kind: Any = "sidecar") -> dict[str, Any]:
@@ -205,16 +205,25 @@ def test_a_stack_that_is_unknown_or_wrong_is_one_line() -> None:
         read_stack("nowhere")
 
 
-def test_a_stack_in_ambient_mode_is_refused_with_the_reason(stack: Stack) -> None:
-    from signals import places
+def test_each_pod_of_the_path_has_an_address_of_its_own_and_its_proxy_connects_from_there(stack: Stack, rendered: Rendered) -> None:
+    ambient = Stack("mesh", settings_of("ambient"), plan(settings_of("ambient")))
+    assert [p.kind for p in pods.every(stack, rendered)] == ["gateway", "sidecar"]
+    assert [p.name for p in pods.every(ambient, rendered)] == ["istio-ingressgateway-0", "rolldice-0", "waypoint-0"]
+    for own in (*pods.every(stack, rendered), pods.waypoint(ambient)):
+        made = envoy.bootstrap({"extensionProviders": []}, {}, envoy.Proxy(own, 1, 2, 3), str)
+        assert made["cluster_manager"]["upstream_bind_config"]["source_address"]["address"] == own.status()["podIP"] == own.address
+    assert len(set(pods.ADDRESSES.values())) == len(pods.ADDRESSES)
 
-    class Ambient:
-        pass
 
-    ambient: Any = Ambient()
-    ambient.stack = Stack("mesh", settings_of("ambient"), stack.topology)
-    with pytest.raises(RehearsalError, match=r"istio.mode of stack mesh is ambient"):
-        places.subject(ambient)
+def test_a_waypoint_is_named_after_its_deployment(stack: Stack) -> None:
+    assert envoy.service_name(pods.waypoint(stack)) == "waypoint"
+    assert "OTEL_RESOURCE_ATTRIBUTES" not in envoy.environment(istio.mesh_config(stack.settings, stack.topology), pods.waypoint(stack))
+
+
+def test_a_change_is_tried_out_on_a_stack_of_a_file() -> None:
+    assert read_stack("local", changes={"istio": {"mode": "ambient"}}).settings.istio.mode == "ambient"
+    with pytest.raises(RehearsalError, match=r"istio\.mode"):
+        read_stack("local", changes={"istio": {"mode": "ambiant"}})
 
 
 def test_a_loki_in_parts_runs_here_as_one_process_and_says_what_that_took(stack: Stack, tmp_path: Path) -> None:
