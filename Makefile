@@ -17,6 +17,8 @@
 #   make mirror    a folder with every chart and the list of every image, for a site without the internet: DIR=folder
 #                  STACK= (default: all)  FROM=folder or address that holds the archives  LOCK=file
 #   make render    every object of STACK (or STACK=all) as files, without a cluster: rendered/<stack>/
+#   make export    STACK as files for FORMAT=argocd|flux, in the order in which the program makes it: DIR=folder  REPOSITORY=git address
+#                  REVISION= (HEAD)  REPOSITORY_PATH= (DIR)  SOURCE= (Flux' GitRepository)  CLIENT_IDS='tempo-identity=…'
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
 #   make upgrade   the steps to CHART=<chart> TO=<version>, and what it makes of today's values and objects  (ARCHIVE=file or folder  STACK=all)
 #   make rehearse-upgrade  STACK as it was at BASE (default: the last landed) brought up, then as it is, on one rehearsal cluster
@@ -46,7 +48,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade rehearse-upgrade lock mirror open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade rehearse-upgrade lock mirror export open verify signals test check bench bench-signals bench-review sample-image clean
 .PHONY: setup comment drift connect workflows
 
 help:
@@ -102,6 +104,11 @@ graph: $(VENV)/.ready
 
 render: $(VENV)/.ready
 	@$(PY) -m review render --stack $(STACK)$(if $(BUNDLES), --bundles)
+
+EXPORT = REPOSITORY:repository REVISION:revision REPOSITORY_PATH:path SOURCE:source CLIENT_IDS:clients
+export: $(VENV)/.ready
+	@$(PY) -m gitops --stack $(STACK) --format '$(FORMAT)' --into '$(or $(DIR),$(error DIR is missing: name the folder to fill, such as DIR=exported/$(STACK)))' \
+		$(foreach pair,$(EXPORT),$(if $($(firstword $(subst :, ,$(pair)))),--$(lastword $(subst :, ,$(pair))) '$($(firstword $(subst :, ,$(pair))))'))$(if $(BUNDLES), --bundles)
 
 lock: $(VENV)/.ready
 	@$(PY) -m supply lock $(if $(CHART),--chart '$(CHART)') $(if $(TO),--to '$(TO)') $(if $(LOCK),--file '$(LOCK)')

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components import alloy, azurite, cert_manager, crds, grafana, istio, loki, opentelemetry, prometheus, sample_app, tempo
+from components import alloy, azurite, cert_manager, crds, grafana, images, istio, loki, opentelemetry, prometheus, sample_app, tempo
+from components.merge import merge
 from components.presets import Size
 from components.settings import Settings
 from components.topology import Release, Topology, collector_service, plan
@@ -138,7 +139,9 @@ _CHARTS: dict[str, tuple[_Row, ...]] = {
 
 def chart_values(settings: Settings, topology: Topology) -> Iterator[tuple[Release, dict[str, Any]]]:
     """Every release of a stack with the values it gets; not those of what its cluster has already."""
-    yield from ((release, values) for release, values in _releases(settings, topology) if release.entry in topology.charts)
+    for release, values in _releases(settings, topology):
+        if release.entry in topology.charts:
+            yield release, merge(values, images.values(release.chart, settings.image_registry))
 
 
 def _releases(settings: Settings, topology: Topology) -> Iterator[tuple[Release, dict[str, Any]]]:

@@ -215,7 +215,7 @@ class OpenTelemetry(Trusting):
         self._published_weekly(settings, topology, *script, *rights)
 
     def _pod_readers(self, account: AccountAddress, namespace: Resource) -> list[Resource]:
-        """The collector's ServiceAccount and its right to look pods up: without it, it waits for them and gives up."""
+        """The collector's ServiceAccount and its right to look pods up: without it, it never gets ready."""
         name = f"{account.namespace}-{account.name}"
         made = ServiceAccount(
             account.name, metadata=ObjectMetaArgs(name=account.name, namespace=account.namespace), opts=self._child(namespace)

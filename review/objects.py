@@ -58,6 +58,8 @@ class Object:
     body: Mapping[str, Any]
     release: str = ""
     """`namespace/name` of the Helm release that brings it, if one does."""
+    resource: str = ""
+    """URN of the resource of the program that it belongs to."""
 
 
 def of_kubernetes(body: Mapping[str, Any], layer: str, release: str = "") -> Object:

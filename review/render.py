@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ class Rendering:
     leaks: tuple[str, ...]
     errors: tuple[str, ...] = ()
     """Why the program refuses this configuration; then there is nothing else."""
+    waits: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What must be there first, by URN: each resource of the program to all that it waits for, through whatever is between them."""
 
 
 def stacks_of(root: Path) -> list[str]:
@@ -137,17 +139,18 @@ class Checkout:
         for resource in resources:
             layer, inputs = layers[resource["urn"]], concealed(resource["inputs"], known, literals)
             if resource["type"] != _RELEASE:
-                objects.append(_own_object(resource, inputs, layer))
+                objects.append(replace(_own_object(resource, inputs, layer), resource=resource["urn"]))
                 continue
             file = Path(inputs["chart"]).name
             chart = next(name for name, entry in entries.items() if file == f"{name.partition('@')[0]}-{entry['version']}.tgz")
             used[chart] = ChartUse(str(entries[chart]["version"]), _KEYS[bool(entries[chart]["standIn"])])
             install = Install(inputs["name"], inputs["namespace"], mirror / file, inputs.get("values") or {})
-            objects += self._release(install, chart, used[chart], layer)
+            objects += [replace(item, resource=resource["urn"]) for item in self._release(install, chart, used[chart], layer)]
         found = tuple(sorted(_said(resource, leak) for resource, leak in leaked))
         signals = answer["signals"]
         order = sorted(objects, key=lambda item: (item.layer, item.key))
-        return Rendering(stack, tuple(order), dict(sorted(used.items())), signals and tuple(signals), answer["cost"], found)
+        waits = _waits(answer["resources"])
+        return Rendering(stack, tuple(order), dict(sorted(used.items())), signals and tuple(signals), answer["cost"], found, waits=waits)
 
     def _release(self, install: Install, chart: str, use: ChartUse, layer: str) -> Iterator[Object]:
         spec = {"chart": chart, "version": use.version, "values": install.values}
@@ -211,6 +214,24 @@ def _layers(resources: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         return (above["name"] if not above["custom"] else layer(above)) if above else "stack"
 
     return {urn: layer(resource) for urn, resource in by_urn.items()}
+
+
+def _waits(resources: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """All that each resource waits for: what it and the components above it depend on, and what those wait for in turn."""
+    by_urn = {r["urn"]: r for r in resources}
+    found: dict[str, frozenset[str]] = {}
+    for urn in by_urn:
+        seen: set[str] = set()
+        todo = [urn]
+        while todo:
+            here: str = todo.pop()
+            resource = by_urn.get(here)
+            for other in (*resource["dependencies"], resource["parent"]) if resource else ():
+                if other in by_urn and other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+        found[urn] = frozenset(other for other in seen if by_urn[other]["custom"])
+    return found
 
 
 def helm_binary() -> Path:

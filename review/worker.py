@@ -25,7 +25,15 @@ def record(root: Path, stack: str, config: Mapping[str, str], secret_keys: list[
     except ConfigurationError as error:
         return {"errors": str(error).splitlines()}
     resources = [
-        {"urn": r.urn, "type": r.type, "name": r.name, "custom": r.custom, "parent": r.parent, "inputs": r.inputs}
+        {
+            "urn": r.urn,
+            "type": r.type,
+            "name": r.name,
+            "custom": r.custom,
+            "parent": r.parent,
+            "inputs": r.inputs,
+            "dependencies": r.dependencies,
+        }
         for r in run.resources.values()
     ]
     return {**answer, "resources": resources}

@@ -115,5 +115,5 @@ def by_kubeconfig(config: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if mesh_records.POD_LOOKUP not in config.get("processors", {}):
         return config, []
     lookup = {**config["processors"][mesh_records.POD_LOOKUP], "auth_type": "kubeConfig"}
-    said = f"{mesh_records.POD_LOOKUP} logs in by a kubeconfig with a token of its ServiceAccount, which in a pod lies in files"
+    said = f"the files of a ServiceAccount: {mesh_records.POD_LOOKUP} logs in by a kubeconfig with a token of the collector's"
     return {**config, "processors": {**config["processors"], mesh_records.POD_LOOKUP: lookup}}, [said]

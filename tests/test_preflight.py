@@ -110,6 +110,29 @@ def test_the_identity_webhook_is_missed_only_by_those_who_need_it() -> None:
     assert line.startswith("there is no workload identity webhook: ")
 
 
+THEIR_GATEWAY = {"istio": {**EXISTING["istio"]}}
+THEIR_MESH = Workload("istio-system", "istiod", (IMAGES["istio"],), labels={"app": "istiod"})
+
+
+@pytest.mark.parametrize(
+    ("ports", "grafana", "part"),
+    [
+        (None, {}, "istio.existing.gateway is edge/edge-gateway: there is no such Service"),
+        ((8080,), {}, "gateway edge/edge-gateway does not listen at 80: "),
+        ((80,), {"exposure": {"host": "grafana.example.com"}}, "gateway edge/edge-gateway does not listen at 443: "),
+        ((80,), {}, ""),
+        ((80, 443), {"exposure": {"host": "grafana.example.com"}}, ""),
+    ],
+)
+def test_a_gateway_of_others_must_listen_where_people_come_in(ports: tuple[int, ...] | None, grafana: dict[str, Any], part: str) -> None:
+    services = {} if ports is None else {("edge", "edge-gateway"): ports}
+    lines = [
+        line for line in said(replace(having(THEIR_MESH), services=services), {**THEIR_GATEWAY, "grafana": grafana}) if "gateway" in line
+    ]
+    assert len(lines) == bool(part)
+    assert all(line.startswith(part) for line in lines)
+
+
 def test_policies_that_nobody_enforces_are_worth_a_note() -> None:
     (line,) = notes(replace(FIT, workloads=()))
     assert line.startswith("nothing here enforces network policies: ")
@@ -216,6 +239,9 @@ ANSWERS: dict[str, Any] = {
     "/apis/monitoring.coreos.com/v1/prometheuses": items(
         {"metadata": {"namespace": "m", "name": "p"}, "spec": {"enableOTLPReceiver": True, "enableFeatures": ["exemplar-storage"]}}
     ),
+    "/api/v1/services": items(
+        {"metadata": {"namespace": "edge", "name": "edge-gateway"}, "spec": {"ports": [{"port": 80}, {"port": 443}]}}
+    ),
     "/api/v1/namespaces": items(
         {"metadata": {"name": "old", "labels": {"istio-injection": "enabled"}}},
         {"metadata": {"name": "kube-system"}},
@@ -275,6 +301,7 @@ def test_facts_are_what_the_api_server_says(cluster: tuple[dict[str, Any], Path]
     assert facts.default_storage_classes == ("default",)
     assert facts.issuer == ISSUER
     assert facts.mutating_webhooks == (IDENTITY_WEBHOOK,)
+    assert facts.services == {("edge", "edge-gateway"): (80, 443)}
     assert [(w.namespace, w.name, w.release) for w in facts.workloads] == [
         ("istio-system", "istiod", "istiod"),
         ("kube-system", "azure-npm", None),

@@ -24,7 +24,9 @@ def follow(evidence: Evidence, places: Places, subject: Subject) -> list[Result]
         return [Result("links", "all links", "failed", f"no datasource of type {', '.join(lacking)}", "Grafana's datasources come by name")]
     walk = _Walk(evidence, places, {kind: source.get("jsonData", {}) for kind, source in by_type.items()})
     span, line = next(iter(evidence.app_spans), None), next(iter(evidence.app_logs), None)
-    access = next((entry for entry in evidence.access_logs if entry.labels.get("service_name") == subject.service), None)
+    # with waypoints the application has no proxy of its own, and any other's access log of the request has the same trace
+    whose = (entry for entry in evidence.access_logs if not subject.sidecar or entry.labels.get("service_name") == subject.service)
+    access = next(whose, None)
     fields = "derivedFields of the log datasource"
     results = [
         _from(span, "trace to logs", "no span to start from", lambda: walk.to_logs(span), "tracesToLogsV2 of the trace datasource"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +10,19 @@ from components.network.evaluator import End, Node, Outside, Pod, selects
 from components.network.parts import INSTANCE, door, pods_of
 from components.network.world import DNS, STRANGER, World
 from components.signals import Graph
-from components.signals.entrance import BROWSERS
 from components.signals.model import address
 from components.signals.reading import INSIDE, Resolved
 
 API_SERVER = Outside("the API server", "203.0.113.1")
 LOGIN = Outside("Microsoft Entra ID", "203.0.113.2")
-INTERNET = "203.0.113.3"
+BLOBS = Outside("blob storage", "203.0.113.3")
+COMMUNITY = Outside("grafana.com", "203.0.113.4")
+BROWSERS = Outside("browsers", "203.0.113.5")
+OUTSIDE = {"entra id": LOGIN, "community": COMMUNITY}
+"""Nodes of the graph that are no pods of this cluster, and are asked by some."""
 MERGED_PORT = 15020
 """Where a proxy gives its own metrics and its application's."""
 NODE = Node()
-PEOPLE = Outside("people", "203.0.113.4")
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,8 @@ def needed(found: World, g: Graph) -> Iterator[Connection]:
             yield Connection(pod, LOGIN, 443, f"workload identity of {pod.name}")
 
 
-def sources(found: World, g: Graph, node: str) -> Sequence[End]:
+def sources(found: World, g: Graph, node: str) -> list[Pod]:
     """Pods that a node of the graph is; one of the cluster's own where it is not rendered."""
-    if node == BROWSERS:
-        return [PEOPLE]
     pods = pods_of(node, g.configured)
     # a pod on its node's own network comes from the node's address, which no rule for pods means
     rendered = [pod for pod in found.selected(pods.namespace, dict(pods.labels)) if pod != DNS and not pod.on_host]
@@ -71,7 +71,14 @@ def _edge(found: World, g: Graph, resolved: Resolved) -> Iterator[Connection]:
     if edge.to.startswith(INSIDE):
         return
     to, why = address(edge.to), f"{edge.signal} of {edge.source} to {edge.to}"
-    for target, port in _behind(found, g, to.host, to.port):
+    if edge.source == "browsers":
+        # a Service that is not rendered is the cluster's own, and so is what guards it
+        gateway = g.configured.topology.gateway
+        known = (gateway.namespace, gateway.name) in found.services
+        yield from (Connection(BROWSERS, *end, why) for end in (found.behind(gateway.namespace, gateway.name, to.port) if known else ()))
+        return
+    ends = [(OUTSIDE[resolved.target], to.port)] if resolved.target in OUTSIDE else _behind(found, g, to.host, to.port)
+    for target, port in ends:
         yield from (Connection(source, target, port, why) for source in sources(found, g, edge.source) if source != target)
 
 
@@ -84,7 +91,7 @@ def _behind(found: World, g: Graph, host: str, port: int) -> list[tuple[End, int
     if behind is not None:
         return [(pod, behind.port(port)) for pod in found.selected(behind.pods.namespace, dict(behind.pods.labels))]
     if "." in namespace:  # a domain of the internet
-        return [(Outside(host, INTERNET), port)]
+        return [(BLOBS, port)]
     return [(Pod(f"their {name}", namespace), port)]
 
 
@@ -103,7 +110,7 @@ def _scrapes(found: World, g: Graph) -> Iterator[Connection]:
                 yield Connection(prometheus, collector, collector.ports["metrics"], f"scrape of {collector.name}")
 
 
-def _proxies(found: World, g: Graph) -> list[End]:
+def _proxies(found: World, g: Graph) -> list[Pod]:
     """Pods with a proxy: the gateway, and all of the namespaces that the mesh is told to join."""
     joined = dict(g.configured.topology.injection_labels).items()
     members = [pod for pod in found.pods if joined <= found.rules.namespaces.get(pod.namespace, {}).items()]

@@ -46,6 +46,8 @@ class Facts:
     prometheus_servers: tuple[PrometheusServer, ...] = ()
     mesh_providers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Namespace of an Istio to the extension providers in its MeshConfig."""
+    services: Mapping[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
+    """Namespace and name of each Service to its ports."""
     mesh_followers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Revision or tag of a mesh to the namespaces that follow it: by their label, or by the proxies that their pods have already."""
 
@@ -71,6 +73,10 @@ def collect(client: Any) -> Facts:
         prometheus_servers=tuple(
             _prometheus(item) for item in _get(client, "/apis/monitoring.coreos.com/v1/prometheuses", missing_is_fine=True).get("items", [])
         ),
+        services={
+            (item["metadata"]["namespace"], item["metadata"]["name"]): tuple(port["port"] for port in item["spec"].get("ports") or [])
+            for item in _get(client, "/api/v1/services").get("items", [])
+        },
         mesh_providers={w.namespace: _providers(client, w.namespace) for w in workloads if w.labels.get("app") == "istiod"},
         mesh_followers=_followers(client),
     )

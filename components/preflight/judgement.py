@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from components.exposure import HTTP, HTTPS
 from components.istio import ACCESS_LOG_PROVIDER, TRACING_PROVIDER
 from components.preflight.facts import Facts, Workload
 from components.settings import Settings
@@ -182,6 +183,23 @@ def _existing_mesh(facts: Facts, settings: Settings, topology: Topology) -> Iter
         )
 
 
+def _existing_gateway(facts: Facts, settings: Settings, topology: Topology) -> Iterator[Finding]:
+    if settings.istio.own_gateway:
+        return
+    gateway = topology.gateway
+    ports = facts.services.get((gateway.namespace, gateway.name))
+    wanted = (HTTP, HTTPS) if topology.entrance is not None else (HTTP,)
+    missing = [str(port) for port in wanted if port not in (ports or ())]
+    if ports is None:
+        yield Finding(True, f"istio.existing.gateway is {gateway.namespace}/{gateway.name}", "there is no such Service; name the gateway's")
+    elif missing:
+        yield Finding(
+            True,
+            f"gateway {gateway.namespace}/{gateway.name} does not listen at {' and '.join(missing)}",
+            "add the port to its Service, or remove istio.existing.gateway to get one that does",
+        )
+
+
 def _followers(facts: Facts, settings: Settings, _topology: Topology) -> Iterator[Finding]:
     """Before a control plane is removed, nobody follows it any more."""
     istio = settings.istio
@@ -206,6 +224,7 @@ QUESTIONS: tuple[Callable[[Facts, Settings, Topology], Iterator[Finding]], ...] 
     _products,
     _existing_prometheus,
     _existing_mesh,
+    _existing_gateway,
     _followers,
     _network_policy,
 )

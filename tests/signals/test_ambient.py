@@ -31,4 +31,5 @@ def test_a_request_is_found_everywhere_by_the_way_of_the_gateway_and_by_that_of_
         # the application's log and span say their own name; those of the proxy, which is another pod, say the proxy's
         assert results["one service.name"].detail == "rolldice"
         assert results["span of the mesh"].detail.startswith(f"{proxy}: ")
+        assert results["access log to trace"].state == "passed"
         assert results["source of the access log's name"].detail == "the address of its connection"
