@@ -21,6 +21,7 @@
 #                  REVISION= (HEAD)  REPOSITORY_PATH= (DIR)  SOURCE= (Flux' GitRepository)  CLIENT_IDS='tempo-identity=…'
 #   make diff      what changed since BASE=<git ref>, by object and field, for STACK (or STACK=all)
 #   make upgrade   the steps to CHART=<chart> TO=<version>, and what it makes of today's values and objects  (ARCHIVE=file or folder  STACK=all)
+#   make policy    what STACK (or STACK=all) breaks of the rules, and what checkov, kube-score and kubeconform say of its objects  (RULES=1)
 #   make rehearse-upgrade  STACK as it was at BASE (default: the last landed) brought up, then as it is, on one rehearsal cluster
 #   make test      all tests                                  make check     ruff, pyright, docs-check, workflows
 #   make workflows what actionlint and zizmor say of .github/workflows
@@ -48,7 +49,7 @@ ARGUMENTS = --stack $(STACK) --cluster $(CLUSTER) $(if $(SET),--set '$(SET)')
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render diff upgrade rehearse-upgrade lock mirror export open verify signals test check bench bench-signals bench-review sample-image clean
+.PHONY: help up preview refresh destroy down status tools login preflight size graph docs docs-check render policy diff upgrade rehearse-upgrade lock mirror export open verify signals test check bench bench-signals bench-review sample-image clean
 .PHONY: setup comment drift connect workflows
 
 help:
@@ -104,6 +105,9 @@ graph: $(VENV)/.ready
 
 render: $(VENV)/.ready
 	@$(PY) -m review render --stack $(STACK)$(if $(BUNDLES), --bundles)
+
+policy: $(VENV)/.ready
+	@$(PY) -m policies --stack $(STACK)$(if $(BUNDLES), --bundles)$(if $(RULES), --rules-only)
 
 EXPORT = REPOSITORY:repository REVISION:revision REPOSITORY_PATH:path SOURCE:source CLIENT_IDS:clients
 export: $(VENV)/.ready

@@ -43,7 +43,6 @@ def values(settings: Settings, topology: Topology) -> dict[str, Any]:
     """Helm values of the chart alloy."""
     derived = {
         "alloy": {"configMap": {"content": CONFIG.format(url=topology.loki.url)}, "resources": resources("alloy", settings.preset)},
-        "configReloader": {"resources": resources("config-reloader", settings.preset)},
     }
     return merge(values_file("alloy"), derived)
 

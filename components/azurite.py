@@ -36,11 +36,12 @@ def server_spec(settings: Settings, service: Service) -> Any:
             "spec": {
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
-                "securityContext": POD,
+                "securityContext": {**POD, **dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"), 1000)},  # node, the image's own user
                 "containers": [
                     {
                         "name": "azurite",
                         "image": images.at(IMAGE, settings.image_registry),
+                        "imagePullPolicy": "Always",
                         # the stores' SDKs speak newer API versions than an emulator knows
                         "command": ["azurite-blob"],
                         "args": [

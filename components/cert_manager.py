@@ -14,6 +14,7 @@ from components.charts import values_file
 from components.layer import Layer, LayerArgs
 from components.merge import merge
 from components.presets import replicas, resources
+from components.script_job import HARDENED, POD
 from components.settings import Preset, Settings
 from components.topology import Topology
 
@@ -87,18 +88,15 @@ def gate_spec(settings: Settings, version: str) -> Any:
                 "serviceAccountName": GATE,
                 "restartPolicy": "OnFailure",
                 "enableServiceLinks": False,
-                "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+                "securityContext": POD,
                 "containers": [
                     {
                         "name": "check",
                         "image": images.at(f"{GATE_IMAGE}:{version}", settings.image_registry),
+                        "imagePullPolicy": "Always",
                         "args": ["check", "api", f"--wait={GATE_SECONDS}s", "--interval=1s", "-v"],
                         "resources": resources("gate", settings.preset),
-                        "securityContext": {
-                            "allowPrivilegeEscalation": False,
-                            "readOnlyRootFilesystem": True,
-                            "capabilities": {"drop": ["ALL"]},
-                        },
+                        "securityContext": HARDENED,
                     }
                 ],
             },

@@ -13,7 +13,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.charts import ROOT, Charts, values_file
 from components.errors import ConfigurationError
-from components.layer import Layer, LayerArgs
+from components.layer import PRIVILEGED, Layer, LayerArgs
 from components.merge import parse_all_yaml
 
 
@@ -44,7 +44,8 @@ class Crds(Layer):
         super().__init__(name, args, opts)
         release = args.topology.releases.crds
         if args.settings.prometheus.source == "install":
-            self._release(release, values(), self._namespace(release.namespace))
+            # Prometheus lives in it, and the exporter that looks at each node from inside
+            self._release(release, values(), self._namespace(release.namespace, PRIVILEGED))
         for definition in gateway_api_definitions(args.charts) if "gateway-api" in args.topology.charts else []:
             metadata = definition["metadata"]
             CustomResource(

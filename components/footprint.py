@@ -132,7 +132,7 @@ _CHARTS: dict[str, tuple[_Row, ...]] = {
         ),
     ),
     "opentelemetry-operator": (_Row("{release}", "otel-operator", "replicaCount", {"manager": "manager.resources"}),),
-    "alloy": (_Row("{release}", "alloy", None, {"alloy": "alloy.resources", "config-reloader": "configReloader.resources"}),),
+    "alloy": (_Row("{release}", "alloy", None, {"alloy": "alloy.resources"}),),
     "grafana": (_Row("{release}", "grafana", "replicas", {"grafana": "resources", "grafana-sc-dashboard": "sidecar.resources"}),),
 }
 

@@ -13,7 +13,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 from components import mesh_access, mesh_records
 from components.availability import ONE_AT_A_TIME, scattered
 from components.charts import values_file
-from components.layer import Layer, LayerArgs
+from components.layer import PRIVILEGED, RESTRICTED, Layer, LayerArgs
 from components.merge import merge
 from components.presets import replicas, resources
 from components.settings import Settings
@@ -119,6 +119,11 @@ def gateway_values(settings: Settings) -> dict[str, Any]:
     return merge(values_file("gateway"), derived)
 
 
+def namespace_labels(settings: Settings) -> dict[str, str]:
+    """Labels of Istio's own namespace: the agents of ambient mode change the node's network, and Istio itself no more than any pod."""
+    return dict(PRIVILEGED if settings.istio.mode == "ambient" else RESTRICTED)
+
+
 def tag_webhooks(tag: str, istiod: Service) -> list[dict[str, Any]]:
     """The webhooks by which pods that ask for a tag, or whose namespace does, get the proxy of the control plane it points to.
 
@@ -201,7 +206,9 @@ class Istio(Layer):
     def _planes(self, settings: Settings, topology: Topology) -> tuple[list[Resource], list[Resource]]:
         """Istio itself: what its custom resources and gateways wait for, and what carries the traffic of pods without a sidecar."""
         releases = topology.releases
-        base = self._release(releases.istio_base, base_values(settings), self._namespace(releases.istiod.namespace))
+        base = self._release(
+            releases.istio_base, base_values(settings), self._namespace(releases.istiod.namespace, namespace_labels(settings))
+        )
         istiod = self._release(releases.istiod, istiod_values(settings, topology), base)
         if releases.istiod_canary is not None:
             self._release(releases.istiod_canary, canary_values(settings, topology), base)  # nobody follows it yet, or any more

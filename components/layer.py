@@ -29,6 +29,12 @@ HELM_TIMEOUT_SECONDS = 600
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 """For a Service whose pods are waited for anyway: Pulumi would wait for its endpoints to stay the same for ten seconds more."""
 
+POD_SECURITY = "pod-security.kubernetes.io/enforce"
+RESTRICTED = {POD_SECURITY: "restricted"}
+"""Label of a namespace: the API server refuses every pod in it that is less than restricted."""
+PRIVILEGED = {POD_SECURITY: "privileged"}
+"""Label of a namespace in which something of the node itself runs; policies/waivers.yaml says what, and why."""
+
 
 @dataclass(frozen=True)
 class LayerArgs:
@@ -56,8 +62,11 @@ class Layer(ComponentResource):
         return ResourceOptions(parent=self, depends_on=list(depends_on), **options)
 
     def _namespace(self, name: str, labels: Mapping[str, str] | None = None, *depends_on: Resource) -> Namespace:
-        """A namespace of ours, with its guards. Deleting it takes all that is left inside along, so what must survive lives elsewhere."""
-        metadata = ObjectMetaArgs(name=name, labels=dict(labels) if labels else None)
+        """A namespace of ours with its guards, for restricted pods unless labels say otherwise.
+
+        Deleting it takes all that is left inside along, so what must survive lives elsewhere.
+        """
+        metadata = ObjectMetaArgs(name=name, labels={**RESTRICTED, **(labels or {})})
         made = Namespace(name, metadata=metadata, opts=self._child(*depends_on))
         for policy in self._guards[name]:
             spec: Any = policy.spec

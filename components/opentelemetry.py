@@ -13,16 +13,15 @@ from components import images, mesh_records, otlp_tls, tail_sampling
 from components.availability import ONE_AT_A_TIME, scattered
 from components.cert_manager import API_SERVER_BY_NAME
 from components.charts import values_file
-from components.layer import LayerArgs
+from components.layer import PRIVILEGED, LayerArgs
 from components.merge import merge
 from components.otlp_tls import Trusting
 from components.presets import replicas, resources
+from components.script_job import HARDENED, POD
 from components.settings import Settings
 from components.topology import ServiceAccount as AccountAddress
 from components.topology import Topology
 
-PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
-"""What a namespace must say so that the Go agent's privileged sidecar may run in it."""
 COMPONENT = "opentelemetry-collector"
 COLLECTOR_IMAGE = "ghcr.io/open-telemetry/opentelemetry-collector-releases/opentelemetry-collector-k8s:0.158.0"
 """The collector's distribution for Kubernetes, in the operator's version. Said although the locked operator chart has the same default:
@@ -130,6 +129,9 @@ def _spec(settings: Settings, topology: Topology, name: str, count: int, config:
     spec: dict[str, Any] = {
         "mode": "deployment",
         "image": images.at(COLLECTOR_IMAGE, settings.image_registry),
+        "imagePullPolicy": "Always",
+        "podSecurityContext": POD,  # the user is the image's own
+        "securityContext": HARDENED,
         "replicas": count,
         "observability": {"metrics": {"enableMetrics": True}},
         "config": config,
@@ -146,6 +148,7 @@ def instrumentation_spec(settings: Settings, topology: Topology) -> dict[str, An
     tls = {"tls": otlp_tls.exporter_tls()} if settings.opentelemetry.tls else {}
     spec: dict[str, Any] = {
         "exporter": {"endpoint": topology.otlp_http.url, **tls},
+        "initContainerSecurityContext": HARDENED,
         "propagators": ["tracecontext", "baggage"],
         "sampler": {"type": "parentbased_traceidratio", "argument": f"{settings.opentelemetry.sampling_percentage / 100:g}"},
         # service.name from app.kubernetes.io/name, the same name the mesh gives

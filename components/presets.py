@@ -29,6 +29,15 @@ class Size(NamedTuple):
         }
 
 
+EPHEMERAL = "ephemeral-storage"
+"""The node's own disk, as Kubernetes calls it: logs, what a container writes, and volumes that die with the pod."""
+_DISK = (32, 1024)
+_DISK_OF_STORES = (256, 10240)
+"""What a container requests and may use of it, in MiB; the kubelet evicts a pod that uses more, before others suffer. A part of a store
+without a volume keeps its index, its cache or its write-ahead log there."""
+_STORES = ("tempo", "loki")
+
+
 class Caches(NamedTuple):
     """Memory of Loki's memcached, in MiB; 0 leaves the cache out."""
 
@@ -119,7 +128,15 @@ def size(container: str, preset: Preset) -> Size:
 
 def resources(container: str, preset: Preset) -> dict[str, Any]:
     """Requests and limits of one container, as Kubernetes and every chart take them."""
-    return size(container, preset).resources()
+    stores = container.startswith(_STORES) and container != "loki-gateway"
+    return _with_disk(size(container, preset), _DISK_OF_STORES if stores else _DISK)
+
+
+def _with_disk(size: Size, disk: tuple[int, int]) -> dict[str, Any]:
+    found = size.resources()
+    for key, mebibytes in zip(("requests", "limits"), disk, strict=True):
+        found[key][EPHEMERAL] = f"{mebibytes}Mi"
+    return found
 
 
 def replicas(workload: str, preset: Preset) -> int:
@@ -136,7 +153,7 @@ def cache_resources(mebibytes: int, preset: Preset) -> dict[str, Any]:
     """Requests and limits of a memcached that keeps so many MiB: a fifth more than that, as upstream reckons, and never more."""
     cpu, cpu_limit = _CACHE_CPU[preset]
     memory = -(-mebibytes * 6 // 5)
-    return Size(cpu, memory, cpu_limit, memory).resources()
+    return _with_disk(Size(cpu, memory, cpu_limit, memory), _DISK)
 
 
 def containers() -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from components.availability import spread
 from components.charts import values_file
 from components.layer import Layer, LayerArgs
 from components.merge import merge
-from components.presets import replicas, resources
+from components.presets import replicas, resources, size
 from components.settings import Settings
 from components.topology import Release, Topology, kube_prometheus_fullname
 
@@ -23,7 +23,7 @@ ALERT_RETENTION_HOURS = 120
 def values(settings: Settings) -> dict[str, Any]:
     """Helm values of the chart kube-prometheus-stack."""
     preset, choice = settings.preset, settings.prometheus
-    reloader = {"resources": resources("config-reloader", preset)}
+    reloader = {"resources": size("config-reloader", preset).resources()}  # the operator takes CPU and memory, and no more
     volume = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": f"{choice.volume_gi}Gi"}}}
     derived = {
         "prometheusOperator": {"resources": resources("prometheus-operator", preset), "prometheusConfigReloader": reloader},

@@ -9,8 +9,7 @@ from pulumi_kubernetes import apps, core
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components import mesh_access
-from components.layer import SKIP_AWAIT, LayerArgs
-from components.opentelemetry import PRIVILEGED
+from components.layer import PRIVILEGED, RESTRICTED, SKIP_AWAIT, LayerArgs
 from components.otlp_tls import AUTHORITY, Trusting
 from components.presets import resources
 from components.settings import Settings
@@ -23,9 +22,13 @@ WAYPOINT_PORT = 15008
 
 
 def namespace_labels(settings: Settings, topology: Topology) -> dict[str, str]:
-    """Labels of the sample's namespace: a member of the mesh, and privileged only if settings name it."""
-    labels = dict(topology.injection_labels)
-    return labels | PRIVILEGED if topology.sample_namespace in settings.opentelemetry.go_exception_namespaces else labels
+    """Labels of the sample's namespace: a member of the mesh, and privileged where it must be.
+
+    With sidecars an init container changes the pod's network, as the node's own agent does it in ambient mode alone; Go's agent traces
+    the process from beside it.
+    """
+    go = topology.sample_namespace in settings.opentelemetry.go_exception_namespaces
+    return dict(topology.injection_labels) | (PRIVILEGED if go or settings.istio.mode == "sidecar" else RESTRICTED)
 
 
 def deployment_spec(settings: Settings, topology: Topology) -> Any:
@@ -54,7 +57,7 @@ def deployment_spec(settings: Settings, topology: Topology) -> Any:
                         "image": settings.sample_app.image,
                         "ports": [{"name": "http", "containerPort": CONTAINER_PORT}],
                         "readinessProbe": probe,
-                        "livenessProbe": {**probe, "initialDelaySeconds": 10},
+                        "livenessProbe": {"tcpSocket": {"port": "http"}, "initialDelaySeconds": 10},
                         "resources": resources("sample", settings.preset),
                         "securityContext": {
                             "allowPrivilegeEscalation": False,

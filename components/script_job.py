@@ -19,7 +19,8 @@ HARDENED = {
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
 }
-POD = {"runAsNonRoot": True, "runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
+POD = {"runAsNonRoot": True, "runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001, "seccompProfile": {"type": "RuntimeDefault"}}
+"""The user is none that a node has."""
 
 
 def config_name(name: str, script: Path) -> str:
@@ -38,6 +39,7 @@ def script_pod(
             {
                 "name": name,
                 "image": images.at(IMAGE, registry),
+                "imagePullPolicy": "Always",
                 "command": ["python", f"/scripts/{script.name}"],
                 "env": environment,
                 "resources": resources("gate", preset),

@@ -57,7 +57,12 @@ class Store(Layer):
         access = args.access[blobs.container]
         annotations = {blob_gate.CLIENT_ANNOTATION: access.client_id} if isinstance(access, IdentityAccess) else None
         metadata = ObjectMetaArgs(name=blobs.service_account.name, namespace=blobs.service_account.namespace, annotations=annotations)
-        account = ServiceAccount(blobs.service_account.name, metadata=metadata, opts=self._child(namespace))
+        account = ServiceAccount(
+            blobs.service_account.name,
+            metadata=metadata,
+            automount_service_account_token=False,  # of the cluster; Azure's is mounted by its webhook, and no store asks Kubernetes
+            opts=self._child(namespace),
+        )
         if isinstance(access, IdentityAccess):
             return [account, self._gate(blobs, {blob_gate.CLIENT_ANNOTATION: access.client_id}, args, namespace, account)]
         key = Secret(

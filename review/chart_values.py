@@ -135,4 +135,9 @@ def in_schema(schema: Mapping[str, Any], parts: list[str]) -> bool:
 
 def is_resource_requirement(parts: list[str]) -> bool:
     """Kubernetes' own ResourceRequirements, which charts copy through whatever their defaults list of it."""
-    return len(parts) >= 3 and parts[-3] == "resources" and parts[-2] in ("requests", "limits") and parts[-1] in ("cpu", "memory")
+    return (
+        len(parts) >= 3
+        and parts[-3] == "resources"
+        and parts[-2] in ("requests", "limits")
+        and parts[-1] in ("cpu", "memory", "ephemeral-storage")
+    )

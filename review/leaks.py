@@ -24,7 +24,7 @@ _KINDS = {
 }
 _REFERENCE = re.compile(r"\$\{|\$\(|\$\w|\{\{|^[/<%]|^\(secret\)$")
 """What only points to a secret: a variable, a template, a path."""
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?")
 
 
 class Leak(NamedTuple):

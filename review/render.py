@@ -145,15 +145,15 @@ class Checkout:
             chart = next(name for name, entry in entries.items() if file == f"{name.partition('@')[0]}-{entry['version']}.tgz")
             used[chart] = ChartUse(str(entries[chart]["version"]), _KEYS[bool(entries[chart]["standIn"])])
             install = Install(inputs["name"], inputs["namespace"], mirror / file, inputs.get("values") or {})
-            objects += [replace(item, resource=resource["urn"]) for item in self._release(install, chart, used[chart], layer)]
+            objects += [replace(item, resource=resource["urn"]) for item in self._release(install, chart, inputs.get("version"), layer)]
         found = tuple(sorted(_said(resource, leak) for resource, leak in leaked))
         signals = answer["signals"]
         order = sorted(objects, key=lambda item: (item.layer, item.key))
         waits = _waits(answer["resources"])
         return Rendering(stack, tuple(order), dict(sorted(used.items())), signals and tuple(signals), answer["cost"], found, waits=waits)
 
-    def _release(self, install: Install, chart: str, use: ChartUse, layer: str) -> Iterator[Object]:
-        spec = {"chart": chart, "version": use.version, "values": install.values}
+    def _release(self, install: Install, chart: str, version: str | None, layer: str) -> Iterator[Object]:
+        spec = {"chart": chart, "version": version, "values": install.values}
         metadata = {"name": install.name, "namespace": install.namespace}
         body = {"apiVersion": HELM, "kind": "Release", "metadata": metadata, "spec": spec}
         yield Object(Key(HELM, "Release", install.namespace, install.name), layer, body, f"{install.namespace}/{install.name}")

@@ -95,11 +95,10 @@ def _lock_of(stacks: Sequence[str], root: Path) -> str:
 def _charts_of(stack: str, root: Path) -> tuple[str, ...]:
     """The entries of the lock that a stack installs. ConfigurationError where its settings are wrong."""
     from components import config, topology
-    from components.config import KEYS, SECRET_KEYS
 
     own = stack_files.with_placeholders(_own(stack, root))
-    secrets = {key: stack_files.placeholder(key) for key in SECRET_KEYS}
-    settings = config.parse({**{key: value for key, value in own.items() if key in KEYS}, **secrets})
+    secrets = {key: stack_files.placeholder(key) for key in config.needed_secrets(own)}
+    settings = config.parse({**{key: value for key, value in own.items() if ":" not in key}, **secrets})
     return topology.plan(settings, stack_files.project_name(root), stack).charts
 
 

@@ -14,7 +14,7 @@ from components.availability import NODE, ZONE
 from components.config import parse
 from components.footprint import PROGRAM, Workload, chart_values, mebibytes, millicores, workloads
 from components.merge import leaves
-from components.presets import PRESETS, cache_resources, caches, containers, replicas, size
+from components.presets import PRESETS, cache_resources, caches, containers, replicas, resources, size
 from components.settings import Preset, Settings
 from components.topology import plan
 from tests import reference
@@ -70,7 +70,7 @@ NOT_FOR_GOOD = {
     },
 }
 """Workloads of the reference renderings that do not stay, by chart."""
-SWITCHED_OFF = {("loki", "loki-gateway"): {"exporter"}}
+SWITCHED_OFF = {("loki", "loki-gateway"): {"exporter"}, ("alloy", "alloy"): {"config-reloader"}}
 """Containers of the reference renderings that our values switch off."""
 MADE_BY_OPERATORS = {"Prometheus": {"prometheus", "config-reloader"}, "Alertmanager": {"alertmanager", "config-reloader"}}
 
@@ -135,19 +135,19 @@ def test_what_the_mesh_injects_is_sized_by_the_proxies_values() -> None:
     assert ".Values.global.waypoint.resources" in template
     values = istio.istiod_values(STACKS["small ambient single monolithic"], plan(STACKS["small ambient single monolithic"]))
     for part in ("proxy", "waypoint"):
-        assert values["global"][part]["resources"] == size("istio-proxy", "small").resources()
+        assert values["global"][part]["resources"] == resources("istio-proxy", "small")
 
 
 def test_pods_that_answer_acme_challenges_are_sized_too() -> None:
     settings = stack("small", certManager={"issuer": "acme", "acme": {"email": "a@example.com"}})
     (solver,) = cert_manager.issuer_spec(settings)["acme"]["solvers"]
-    assert solver["http01"]["ingress"]["podTemplate"]["spec"]["resources"] == size("acme-solver", "small").resources()
+    assert solver["http01"]["ingress"]["podTemplate"]["spec"]["resources"] == resources("acme-solver", "small")
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_pods_of_helm_test_are_sized_too(preset: Preset) -> None:
     values = {r.chart: v for r, v in chart_values(stack(preset), plan(stack(preset)))}
-    assert values["opentelemetry-operator"]["testFramework"]["resources"] == size("gate", preset).resources()
+    assert values["opentelemetry-operator"]["testFramework"]["resources"] == resources("gate", preset)
 
 
 @pytest.mark.parametrize("variant", EVERY)
@@ -191,7 +191,7 @@ def test_the_sum_counts_sidecars_daemons_on_every_node_and_the_greater_of_init_a
     assert set(sample.containers) == {"rolldice", "istio-proxy"}
     assert sample.memory() == size("sample", "small").memory + size("istio-proxy", "small").memory
     assert by_name["alloy"].pods(NODES) == NODES
-    assert by_name["alloy"].memory() == size("alloy", "small").memory + size("config-reloader", "small").memory
+    assert by_name["alloy"].memory() == size("alloy", "small").memory
     init = Workload(PROGRAM, "x", "x", 2, {"a": size("gate", "small")}, {"b": size("prometheus", "small")})
     assert (init.memory(), init.cpu(), init.pods(NODES)) == (512, 100, 2)
 

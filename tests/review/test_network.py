@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
 import pytest
@@ -85,6 +86,17 @@ def test_a_stranger_reaches_nothing_guarded_but_where_signals_and_webhook_calls_
 
 def pods(found: World, namespace: str) -> list[Pod]:
     return found.selected(namespace, {})
+
+
+def test_people_reach_grafana_through_the_gateway_and_nobody_else_does(worlds: dict[str, World]) -> None:
+    found, graph = worlds["ambient"], graph_of("ambient")
+    (gateway,), (grafana,) = pods(found, "istio-ingress"), found.selected("grafana", {"app.kubernetes.io/name": "grafana"})
+    assert found.rules.allows(gateway, grafana, 3000) and not found.rules.allows(STRANGER, grafana, 3000)
+    assert [(one.target, one.port) for one in proof.needed(found, graph) if one.source == proof.BROWSERS] == [(gateway, 443)]
+    shut = Namespaced("shut", "istio-ingress", {"podSelector": {}, "policyTypes": ["Ingress"]})
+    closed = dataclasses.replace(found, rules=Rules([*found.rules.policies, shut], found.rules.namespaces))
+    (line,) = [line for line in proof.broken(closed, graph) if line.startswith("view ")]
+    assert "none lets browsers through at 443/TCP" in line
 
 
 def test_an_application_reads_no_store_and_the_gateway_no_metrics(worlds: dict[str, World]) -> None:

@@ -6,6 +6,9 @@
 {{/* The labels by which most charts select their pods. */}}
 {{- define "lib.selector" -}}{app.kubernetes.io/name: {{ .Chart.Name }}, app.kubernetes.io/instance: {{ .Release.Name }}}{{- end -}}
 
+{{/* The security context that most containers have. */}}
+{{- define "lib.hardened" -}}{allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, readOnlyRootFilesystem: true}{{- end -}}
+
 {{/* A mapping as YAML lines, without its empty entries; false and 0 are not empty. */}}
 {{- define "lib.fields" -}}
 {{- range $key, $value := . }}

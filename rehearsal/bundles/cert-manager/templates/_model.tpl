@@ -10,11 +10,16 @@ timeoutSeconds: {{ .root.Values.webhook.timeoutSeconds }}
 {{- $leader := printf "--leader-election-namespace=%s" .Values.global.leaderElection.namespace -}}
 {{- $solver := printf "--acme-http01-solver-image=%s/jetstack/cert-manager-acmesolver:%s" .Values.imageRegistry .Chart.AppVersion -}}
 controller: {name: {{ .Release.Name }}, values: {{ toJson .Values }}, app: cert-manager, args: [{{ $leader }}, {{ $solver }}],
-  service: {http-metrics: 9402}, ports: {http-metrics: 9402, http-healthz: 9403}}
+  service: {http-metrics: 9402}, ports: {http-metrics: 9402, http-healthz: 9403}, probes: {livenessProbe: {initialDelaySeconds: 10,
+    periodSeconds: 10, timeoutSeconds: 15, successThreshold: 1, failureThreshold: 8, httpGet: {path: /livez, port: http-healthz, scheme: HTTP}}}}
 cainjector: {name: {{ .Release.Name }}-cainjector, values: {{ toJson .Values.cainjector }}, app: cainjector, args: [{{ $leader }}],
   service: {http-metrics: 9402}, ports: {http-metrics: 9402}}
 webhook: {name: {{ .Release.Name }}-webhook, values: {{ toJson .Values.webhook }}, app: webhook, args: [--secure-port=10250],
-  service: {https: 443:https, metrics: 9402:http-metrics}, ports: {https: 10250, healthcheck: 6080, http-metrics: 9402}}
+  service: {https: 443:https, metrics: 9402:http-metrics}, ports: {https: 10250, healthcheck: 6080, http-metrics: 9402}, probes: {
+    livenessProbe: {initialDelaySeconds: 60, periodSeconds: 10, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 3,
+      httpGet: {path: /livez, port: healthcheck, scheme: HTTP}},
+    readinessProbe: {initialDelaySeconds: 5, periodSeconds: 5, timeoutSeconds: 1, successThreshold: 1, failureThreshold: 3,
+      httpGet: {path: /healthz, port: healthcheck, scheme: HTTP}}}}
 {{- end -}}
 
 {{- define "model" -}}
@@ -39,11 +44,14 @@ workloads:
     replicas: {{ .values.replicaCount }}
     selector: {{ toJson .selector }}
     podAnnotations: {{ toJson .values.podAnnotations }}
-    pod: {nodeSelector: {kubernetes.io/os: linux}}
+    pod: {nodeSelector: {kubernetes.io/os: linux}, enableServiceLinks: false, securityContext: {{ toJson .values.securityContext }}}
     containers:
       cert-manager-{{ $component }}:
         image: {{ $v.imageRegistry }}/jetstack/cert-manager-{{ $component }}:{{ $.Chart.AppVersion }}
         args: {{ toJson .args }}
+        imagePullPolicy: {{ .values.image.pullPolicy }}
+        securityContext: {{ include "lib.hardened" . }}
+        {{- include "lib.fields" .probes | indent 8 }}
         resources: {{ toJson .values.resources }}
         ports: {{ toJson .ports }}
   {{- end }}

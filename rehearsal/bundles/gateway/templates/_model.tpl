@@ -15,8 +15,14 @@ workloads:
     selector: {{ toJson $selector }}
     podLabels: {sidecar.istio.io/inject: "true"{{ with $v.revision }}, istio.io/rev: {{ . }}{{ end }}}
     podAnnotations: {inject.istio.io/templates: gateway}
+    pod: {securityContext: {{ $v.securityContext | default (dict "sysctls" (list (dict "name" "net.ipv4.ip_unprivileged_port_start" "value" "0"))) | toJson }}}
     containers:
-      istio-proxy: {image: auto, resources: {{ toJson $v.resources }}, ports: {http-envoy-prom: 15090}}
+      istio-proxy:
+        image: auto
+        imagePullPolicy: {{ $v.imagePullPolicy }}
+        securityContext: {{ include "lib.hardened" . | fromYaml | merge (dict "privileged" false "runAsNonRoot" true) | toJson }}
+        resources: {{ toJson $v.resources }}
+        ports: {http-envoy-prom: 15090}
 objects:
   autoscaler:
     when: {{ $v.autoscaling.enabled }}

@@ -31,6 +31,21 @@ curl {{ $.Values.defaultCurlOptions }} \
 {{- end }}
 {{- end -}}
 
+{{/* The init container that fetches dashboards from grafana.com. */}}
+{{- define "downloader" -}}
+{{- $v := .Values }}
+- name: download-dashboards
+  image: {{ $v.global.imageRegistry | default "docker.io" }}/curlimages/curl:8.21.0
+  imagePullPolicy: {{ $v.downloadDashboardsImage.pullPolicy }}
+  command: [/bin/sh]
+  args: [-c, mkdir -p /var/lib/grafana/dashboards/default && /bin/sh -x /etc/grafana/download_dashboards.sh]
+  resources: {{ toJson $v.downloadDashboards.resources }}
+  securityContext: {{ toJson $v.downloadDashboards.securityContext }}
+  volumeMounts:
+  - {name: config, mountPath: /etc/grafana/download_dashboards.sh, subPath: download_dashboards.sh}
+  - {name: storage, mountPath: /var/lib/grafana}
+{{- end -}}
+
 {{- define "model" -}}
 {{- $v := .Values }}
 {{- $name := .Release.Name }}
@@ -70,9 +85,18 @@ workloads:
     spec: {strategy: {{ toJson $v.deploymentStrategy }}}
     selector: {{ $selector }}
     podAnnotations: {{ merge (dict "checksum/config" (printf "%s%s%s%s" (include "ini" .) (toJson $v.datasources) (toJson $v.dashboardProviders) (include "download" .) | sha256sum)) ($v.podAnnotations | default dict) | toJson }}
+    {{- $pod := dict "automountServiceAccountToken" true "securityContext" (dict "fsGroup" 472 "runAsGroup" 472 "runAsNonRoot" true "runAsUser" 472) }}
+    {{- if $v.dashboards }}
+    {{- $_ := set $pod "initContainers" (include "downloader" . | fromYamlArray) }}
+    {{- end }}
+    pod: {{ toJson $pod }}
     containers:
       grafana:
         image: {{ $v.global.imageRegistry | default "docker.io" }}/grafana/grafana:{{ .Chart.AppVersion }}
+        imagePullPolicy: {{ $v.image.pullPolicy }}
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, privileged: false, seccompProfile: {type: RuntimeDefault}}
+        livenessProbe: {{ toJson $v.livenessProbe }}
+        readinessProbe: {httpGet: {path: /api/health, port: grafana}}
         resources: {{ toJson $v.resources }}
         ports: {grafana: 3000}
         env:
@@ -93,27 +117,20 @@ workloads:
       grafana-sc-dashboard:
         when: {{ .enabled }}
         image: {{ $v.global.imageRegistry | default "quay.io" }}/kiwigrid/k8s-sidecar:2.10.1
+        imagePullPolicy: {{ $v.sidecar.imagePullPolicy }}
+        securityContext: {{ toJson $v.sidecar.securityContext }}
         resources: {{ toJson $v.sidecar.resources }}
+        volumeMounts: [{name: sc-dashboard-volume, mountPath: /tmp/dashboards}]
         env:
         - {name: LABEL, value: {{ quote .label }}}
         - {name: LABEL_VALUE, value: {{ quote .labelValue }}}
         - {name: NAMESPACE, value: {{ quote .searchNamespace }}}
         - {name: FOLDER_ANNOTATION, value: {{ quote .folderAnnotation }}}
       {{- end }}
-    {{- if $v.dashboards }}
-    pod:
-      initContainers:
-      - name: download-dashboards
-        image: {{ $v.global.imageRegistry | default "docker.io" }}/curlimages/curl:8.21.0
-        command: [/bin/sh]
-        args: [-c, mkdir -p /var/lib/grafana/dashboards/default && /bin/sh -x /etc/grafana/download_dashboards.sh]
-        resources: {{ toJson $v.downloadDashboards.resources }}
-        securityContext: {{ toJson $v.downloadDashboards.securityContext }}
-        volumeMounts:
-        - {name: config, mountPath: /etc/grafana/download_dashboards.sh, subPath: download_dashboards.sh}
-        - {name: storage, mountPath: /var/lib/grafana}
-    {{- end }}
     volumes:
+    {{- if $v.sidecar.dashboards.enabled }}
+    - {name: sc-dashboard-volume, emptyDir: {}}
+    {{- end }}
     - {name: config, configMap: {name: {{ $name }}}}
     {{- range $provider, $dashboards := $v.dashboards }}
     - {name: dashboards-{{ $provider }}, configMap: {name: {{ $name }}-dashboards-{{ $provider }}}}

@@ -60,6 +60,9 @@ workloads:
         {{- if $ambient }}
         - {name: PILOT_ENABLE_AMBIENT, value: "true"}
         {{- end }}
+        {{- $hardened := merge (dict "runAsNonRoot" true) (include "lib.hardened" . | fromYaml) }}
+        securityContext: {{ empty $v.seccompProfile | ternary $hardened (merge (dict "seccompProfile" $v.seccompProfile) $hardened) | toJson }}
+        readinessProbe: {httpGet: {path: /ready, port: 8080}, initialDelaySeconds: 1, periodSeconds: 3, timeoutSeconds: 5}
         resources: {{ toJson $v.resources }}
         ports: {http-debug: 8080, grpc-xds: 15010, tls-xds: 15012, https-webhooks: 15017, http-monitoring: 15014}
 objects:

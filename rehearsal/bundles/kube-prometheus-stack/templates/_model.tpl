@@ -19,6 +19,8 @@ coreDns: {name: coredns, port: 9153, selector: {k8s-app: kube-dns}}
 {{- $stateMetrics := printf "{app.kubernetes.io/name: kube-state-metrics, app.kubernetes.io/instance: %s}" $release }}
 {{- $nodeExporter := printf "{app.kubernetes.io/name: prometheus-node-exporter, app.kubernetes.io/instance: %s}" $release }}
 {{- $operator := printf "{app: kube-prometheus-stack-operator, release: %s}" $release }}
+{{- $nobody := dict "fsGroup" 65534 "runAsGroup" 65534 "runAsNonRoot" true "runAsUser" 65534 "seccompProfile" (dict "type" "RuntimeDefault") | toJson }}
+{{- $node := index $v "prometheus-node-exporter" }}
 {{- include "lib.refuse" (list $v.crds.enabled "crds.enabled: the bundle leaves the CRDs to prometheus-operator-crds") }}
 {{- include "lib.refuse" (list $v.grafana.enabled "grafana.enabled: the bundle leaves Grafana to the chart grafana") }}
 {{- include "lib.refuse" (list $v.prometheusOperator.admissionWebhooks.enabled "admissionWebhooks.enabled: the bundle has no hook Jobs") }}
@@ -56,8 +58,14 @@ workloads:
     replicas: 1
     selector: {{ $operator }}
     podAnnotations: {{ toJson $v.prometheusOperator.podAnnotations }}
+    pod: {automountServiceAccountToken: true, securityContext: {{ $nobody }}}
     containers:
       kube-prometheus-stack:
+        imagePullPolicy: {{ $v.prometheusOperator.image.pullPolicy }}
+        securityContext: {{ include "lib.hardened" . }}
+        livenessProbe: &health {httpGet: {path: /healthz, port: http, scheme: HTTP}, initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 1,
+          successThreshold: 1, failureThreshold: 3}
+        readinessProbe: *health
         image: {{ $quay }}/prometheus-operator/prometheus-operator:{{ .Chart.AppVersion }}
         args:
         - --prometheus-config-reloader={{ $quay }}/prometheus-operator/prometheus-config-reloader:{{ .Chart.AppVersion }}
@@ -73,15 +81,29 @@ workloads:
     replicas: 1
     selector: {{ $stateMetrics }}
     podAnnotations: {{ index $v "kube-state-metrics" "podAnnotations" | toJson }}
+    pod: {automountServiceAccountToken: true, hostNetwork: false, securityContext: {{ $nobody }}}
     containers:
-      kube-state-metrics: {image: '{{ $v.global.imageRegistry | default "registry.k8s.io" }}/kube-state-metrics/kube-state-metrics:v2.20.0', ports: {http: 8080, metrics: 8081},
+      kube-state-metrics: {imagePullPolicy: {{ index $v "kube-state-metrics" "image" "pullPolicy" }}, securityContext: {{ include "lib.hardened" . }},
+        livenessProbe: {httpGet: {path: /livez, port: http, scheme: HTTP}, initialDelaySeconds: 5, periodSeconds: 10, timeoutSeconds: 5,
+          successThreshold: 1, failureThreshold: 3},
+        readinessProbe: {httpGet: {path: /readyz, port: metrics, scheme: HTTP}, initialDelaySeconds: 5, periodSeconds: 10, timeoutSeconds: 5,
+          successThreshold: 1, failureThreshold: 3}, image: '{{ $v.global.imageRegistry | default "registry.k8s.io" }}/kube-state-metrics/kube-state-metrics:v2.20.0', ports: {http: 8080, metrics: 8081},
         resources: {{ index $v "kube-state-metrics" "resources" | toJson }}}
   {{ $release }}-prometheus-node-exporter:
     kind: DaemonSet
     selector: {{ $nodeExporter }}
+    pod: {automountServiceAccountToken: false, hostNetwork: true, hostPID: true, hostIPC: false, securityContext: {{ toJson $node.securityContext }}}
+    volumes: [{name: proc, hostPath: {path: /proc}}, {name: sys, hostPath: {path: /sys}}, {name: root, hostPath: {path: /}}]
     containers:
-      node-exporter: {image: '{{ $quay }}/prometheus/node-exporter:v1.12.1-distroless', ports: {http-metrics: 9100},
-        resources: {{ index $v "prometheus-node-exporter" "resources" | toJson }}}
+      node-exporter:
+        image: '{{ $quay }}/prometheus/node-exporter:v1.12.1-distroless'
+        imagePullPolicy: {{ $node.image.pullPolicy }}
+        securityContext: {{ toJson $node.containerSecurityContext }}
+        livenessProbe: &node {httpGet: {path: /, port: http-metrics, scheme: HTTP}, initialDelaySeconds: 0, periodSeconds: 10, timeoutSeconds: 1,
+          successThreshold: 1, failureThreshold: 3}
+        readinessProbe: *node
+        ports: {http-metrics: 9100}
+        resources: {{ toJson $node.resources }}
 monitors:
   {{ $name }}-operator:
     selector: {matchLabels: {{ $operator }}}
@@ -112,6 +134,8 @@ objects:
     spec:
       image: {{ $quay }}/prometheus/prometheus:v3.14.0-distroless
       serviceAccountName: {{ $name }}-prometheus
+      imagePullPolicy: {{ $spec.image.pullPolicy }}
+      securityContext: &pods {fsGroup: 2000, runAsGroup: 2000, runAsNonRoot: true, runAsUser: 1000, seccompProfile: {type: RuntimeDefault}}
       externalUrl: http://{{ $name }}-prometheus.{{ $here }}:9090
       {{- if $v.alertmanager.enabled }}
       alerting: {alertmanagers: [{namespace: {{ $here }}, name: {{ $name }}-alertmanager, port: http-web, pathPrefix: /, apiVersion: v2}]}
@@ -132,6 +156,8 @@ objects:
     spec:
       image: {{ $quay }}/prometheus/alertmanager:v0.34.0
       serviceAccountName: {{ $name }}-alertmanager
+      imagePullPolicy: {{ $v.alertmanager.alertmanagerSpec.image.pullPolicy }}
+      securityContext: *pods
       externalUrl: http://{{ $name }}-alertmanager.{{ $here }}:9093
       {{- include "lib.fields" (pick $v.alertmanager.alertmanagerSpec "replicas" "retention" "resources" "storage" "secrets") | indent 6 }}
   alertmanager-{{ $name }}-alertmanager:

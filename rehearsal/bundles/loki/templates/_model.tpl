@@ -74,6 +74,9 @@ single-binary: {section: singleBinary, kind: StatefulSet, target: all, name: {{ 
 {{- end }}
 {{- end -}}
 
+{{/* What every container of it has; Loki's own and nginx with a seccomp profile beside that of their pods. */}}
+{{- define "confined" -}}{{ include "lib.hardened" . | fromYaml | merge (dict "seccompProfile" (dict "type" "RuntimeDefault")) | toJson }}{{- end -}}
+
 {{- define "model" -}}
 {{- include "refusals" . }}
 {{- $v := .Values }}
@@ -137,15 +140,26 @@ workloads:
     podLabels: {{ merge (dict "app.kubernetes.io/part-of" "memberlist") $v.defaults.podLabels | toJson }}
     podAnnotations: {{ merge (dict "checksum/config" (include "config" $ | sha256sum)) ($v.defaults.podAnnotations | default dict) | toJson }}
     account: {{ $account }}
+    pod:
+      automountServiceAccountToken: {{ $v.defaults.automountServiceAccountToken }}
+      securityContext: {fsGroup: 10001, fsGroupChangePolicy: OnRootMismatch, runAsGroup: 10001, runAsNonRoot: true, runAsUser: 10001,
+        seccompProfile: {type: RuntimeDefault}}
     containers:
       {{ .container }}:
+        imagePullPolicy: {{ $v.loki.image.pullPolicy }}
+        securityContext: {{ include "confined" $ }}
+        livenessProbe: {httpGet: {path: /loki/api/v1/status/buildinfo, port: http-metrics}, failureThreshold: 10, periodSeconds: 30,
+          successThreshold: 1, timeoutSeconds: 1}
+        readinessProbe: {httpGet: {path: /ready, port: http-metrics}, initialDelaySeconds: 15, failureThreshold: 3, periodSeconds: 10,
+          successThreshold: 1, timeoutSeconds: 1}
         image: {{ $v.global.imageRegistry | default "docker.io" }}/grafana/loki:{{ $.Chart.AppVersion }}
         args: [-config.file=/etc/loki/config/config.yaml, -config.expand-env=true, -target={{ .target }}]
         env: {{ toJson $v.defaults.extraEnv }}
         resources: {{ toJson $of.resources }}
         ports: {http-metrics: 3100, grpc: 9095, http-memberlist: 7946}
-        volumeMounts: [{name: config, mountPath: /etc/loki/config}, {name: {{ .volume }}, mountPath: /var/loki}]
+        volumeMounts: [{name: config, mountPath: /etc/loki/config}, {name: {{ .volume }}, mountPath: /var/loki}, {name: temp, mountPath: /tmp}]
     volumes:
+    - {name: temp, emptyDir: {}}
     - {name: config, configMap: {name: {{ $name }}, items: [{key: config.yaml, path: config.yaml}]}}
     {{- if $of.persistence.enabled }}
     claims: {{ dig "claims" (list (merge (dict "name" .volume) $of.persistence)) $of.persistence | toJson }}
@@ -157,9 +171,26 @@ workloads:
     when: {{ $v.gateway.enabled }}
     replicas: {{ $v.gateway.replicas }}
     selector: {{ toJson $gateway }}
+    pod: {automountServiceAccountToken: false, securityContext: {{ toJson $v.gateway.podSecurityContext }}}
     containers:
-      nginx: {image: '{{ $v.global.imageRegistry | default "docker.io" }}/nginxinc/nginx-unprivileged:1.31-alpine', resources: {{ toJson $v.gateway.resources }}, ports: {http: 8080}}
-      exporter: {when: {{ $v.gateway.metrics.enabled }}, image: '{{ $v.global.imageRegistry | default "ghcr.io" }}/jkroepke/access-log-exporter:0.4.11', ports: {http-metrics: 4040}}
+      nginx:
+        image: {{ $v.global.imageRegistry | default "docker.io" }}/nginxinc/nginx-unprivileged:1.31-alpine
+        imagePullPolicy: {{ $v.gateway.image.pullPolicy }}
+        securityContext: {{ include "confined" . }}
+        livenessProbe: {{ toJson $v.gateway.livenessProbe }}
+        readinessProbe: {httpGet: {path: /, port: http}, initialDelaySeconds: 15, timeoutSeconds: 1}
+        resources: {{ toJson $v.gateway.resources }}
+        ports: {http: 8080}
+        volumeMounts: [{name: tmp, mountPath: /tmp}]
+      exporter:
+        when: {{ $v.gateway.metrics.enabled }}
+        image: {{ $v.global.imageRegistry | default "ghcr.io" }}/jkroepke/access-log-exporter:0.4.11
+        imagePullPolicy: IfNotPresent
+        securityContext: {{ include "confined" . | fromJson | merge (dict "privileged" false "runAsGroup" 65532 "runAsNonRoot" true "runAsUser" 65532) | toJson }}
+        livenessProbe: {failureThreshold: 3, httpGet: &health {path: /health, port: http-metrics}, initialDelaySeconds: 30, periodSeconds: 10, timeoutSeconds: 5}
+        readinessProbe: {failureThreshold: 3, httpGet: *health, initialDelaySeconds: 5, periodSeconds: 5, timeoutSeconds: 3}
+        ports: {http-metrics: 4040}
+    volumes: [{name: tmp, emptyDir: {}}]
   {{- range $cache, $of := $caches }}
   {{- $memory := printf "%dMi" (round (mulf .allocatedMemory 1.2) 0 | int) }}
   {{ $name }}-{{ $cache }}:
@@ -169,10 +200,19 @@ workloads:
     replicas: 1
     selector: {{ merge (dict "name" (printf "memcached-%s" $cache)) .selector | toJson }}
     account: {{ $name }}-memcached
+    pod: {securityContext: {fsGroup: 11211, runAsGroup: 11211, runAsNonRoot: true, runAsUser: 11211,
+      seccompProfile: {type: RuntimeDefault}}}
     containers:
       memcached: {image: '{{ $v.global.imageRegistry | default "docker.io" }}/library/memcached:1.6.45-alpine', args: ["-m {{ .allocatedMemory }}"], ports: {client: 11211},
+        imagePullPolicy: {{ $v.memcached.image.pullPolicy }}, securityContext: {{ include "confined" $ | fromJson | merge (dict "runAsNonRoot" true) | toJson }},
+        livenessProbe: {tcpSocket: {port: client}, failureThreshold: 3, initialDelaySeconds: 30, periodSeconds: 10, timeoutSeconds: 5},
+        readinessProbe: {tcpSocket: {port: client}, failureThreshold: 6, initialDelaySeconds: 5, periodSeconds: 5, timeoutSeconds: 3},
         resources: {{ .resources | default (dict "limits" (dict "memory" $memory) "requests" (dict "cpu" "500m" "memory" $memory)) | toJson }}}
       exporter: {image: '{{ $v.global.imageRegistry | default "docker.io" }}/prom/memcached-exporter:v0.17.0', ports: {http-metrics: 9150},
+        imagePullPolicy: {{ $v.memcachedExporter.image.pullPolicy }},
+        livenessProbe: {httpGet: {path: /metrics, port: http-metrics}, failureThreshold: 3, initialDelaySeconds: 30, periodSeconds: 10, timeoutSeconds: 5},
+        readinessProbe: {httpGet: {path: /metrics, port: http-metrics}, failureThreshold: 3, initialDelaySeconds: 5, periodSeconds: 5, timeoutSeconds: 3},
+        securityContext: {{ include "confined" $ | fromJson | merge (dict "runAsNonRoot" true) | toJson }},
         resources: {{ toJson $v.memcachedExporter.resources }}}
   {{- end }}
 monitors:

@@ -16,7 +16,7 @@
 {{- $policy := $v.admissionWebhooks.failurePolicy }}
 {{- $selector := "{app.kubernetes.io/name: opentelemetry-operator, app.kubernetes.io/component: controller-manager}" }}
 {{- include "lib.refuse" (list (not $v.admissionWebhooks.certManager.enabled) "certManager.enabled: the bundle makes no certificate itself") }}
-accounts: {{ dict $name dict | toJson }}
+accounts: {{ dict $name (pick $v "automountServiceAccountToken") | toJson }}
 services:
   {{ $name }}: {selector: {{ $selector }}, ports: {metrics: 8443:metrics}}
   {{ $name }}-webhook: {selector: {{ $selector }}, ports: {"-": 443:webhook-server}}
@@ -25,8 +25,16 @@ workloads:
     replicas: {{ $v.replicaCount }}
     selector: {{ $selector }}
     podAnnotations: {{ toJson $v.manager.podAnnotations }}
+    pod:
+      automountServiceAccountToken: {{ $v.automountServiceAccountToken }}
+      hostNetwork: false
+      securityContext: {fsGroup: 65532, runAsGroup: 65532, runAsNonRoot: true, runAsUser: 65532}
     containers:
       manager:
+        imagePullPolicy: {{ $v.manager.image.imagePullPolicy }}
+        securityContext: {{ toJson $v.manager.securityContext }}
+        livenessProbe: {httpGet: {path: /healthz, port: 8081}, initialDelaySeconds: 15, periodSeconds: 20}
+        readinessProbe: {httpGet: {path: /readyz, port: 8081}, initialDelaySeconds: 5, periodSeconds: 10}
         image: {{ $v.manager.image.repository }}:{{ .Chart.AppVersion }}
         args:
         - --collector-image={{ $v.manager.collectorImage.repository }}:{{ $v.manager.collectorImage.tag }}
@@ -44,8 +52,22 @@ workloads:
         {{- end }}
         resources: {{ toJson $v.manager.resources }}
         ports: {metrics: 8443, webhook-server: 9443}
-        volumeMounts: [{name: cert, mountPath: /tmp/k8s-webhook-server/serving-certs, readOnly: true}]
-    volumes: [{name: cert, secret: {secretName: {{ $name }}-controller-manager-service-cert, defaultMode: 420}}]
+        volumeMounts:
+        - {name: cert, mountPath: /tmp/k8s-webhook-server/serving-certs, readOnly: true}
+        {{- if not $v.automountServiceAccountToken }}
+        - {name: access-token, mountPath: /var/run/secrets/kubernetes.io/serviceaccount, readOnly: true}
+        {{- end }}
+    volumes:
+    - {name: cert, secret: {secretName: {{ $name }}-controller-manager-service-cert, defaultMode: 420}}
+    {{- if not $v.automountServiceAccountToken }}
+    - name: access-token
+      projected:
+        defaultMode: 420
+        sources:
+        - serviceAccountToken: {expirationSeconds: 3607, path: token}
+        - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+        - downwardAPI: {items: [{path: namespace, fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}}]}
+    {{- end }}
 monitors:
   {{ $name }}:
     when: {{ $v.manager.serviceMonitor.enabled }}

@@ -91,6 +91,7 @@ services:
 workloads:
   {{- range $part, $shape := $parts }}
   {{- $of := index $v .section }}
+  {{- $volume := get (dict "ingester" "data" "metrics-generator" "wal") $part | default (printf "tempo-%s-store" $part) }}
   {{ $name }}-{{ $part }}:
     {{- if eq $part "ingester" }}
     kind: StatefulSet
@@ -102,18 +103,21 @@ workloads:
     podLabels: {{ merge (dict "app.kubernetes.io/part-of" "memberlist") $v.tempo.podLabels | toJson }}
     podAnnotations: {{ merge (dict "checksum/config" (include "config" $ | sha256sum)) ($v.tempo.podAnnotations | default dict) | toJson }}
     account: {{ $account }}
+    pod: {enableServiceLinks: false, securityContext: {{ toJson $v.tempo.podSecurityContext }}}
     containers:
       {{ $part }}:
+        imagePullPolicy: {{ $v.tempo.image.pullPolicy }}
+        {{- include "lib.fields" (pick $v.tempo "securityContext" "livenessProbe" "readinessProbe") | indent 8 }}
         image: {{ $v.global.image.registry }}/grafana/tempo:{{ $v.tempo.image.tag | default $.Chart.AppVersion }}
         args: {{ concat (list (printf "-target=%s" $part) "-config.file=/conf/tempo.yaml") $of.extraArgs | toJson }}
         env: {{ toJson $of.extraEnv }}
         resources: {{ toJson $of.resources }}
         ports: {{ merge (dict "http-memberlist" 7946 "http-metrics" 3200) (.container | default dict) | toJson }}
-        volumeMounts: [{mountPath: /conf, name: config}{{ if eq $part "ingester" }}, {mountPath: /var/tempo, name: data}{{ end }}]
+        volumeMounts: [{mountPath: /conf, name: config}, {mountPath: /var/tempo, name: {{ $volume }}}]
     volumes:
     - {name: config, configMap: {name: {{ $name }}-config}}
-    {{- if and (eq $part "ingester") (not $of.persistence.enabled) }}
-    - {name: data, emptyDir: {}}
+    {{- if not (and (eq $part "ingester") $of.persistence.enabled) }}
+    - {name: {{ $volume }}, emptyDir: {}}
     {{- end }}
   {{- end }}
 monitors:

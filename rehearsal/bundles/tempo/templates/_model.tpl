@@ -37,8 +37,11 @@ workloads:
     podLabels: {{ toJson $v.podLabels }}
     podAnnotations: {{ merge (dict "checksum/config" (include "config" . | sha256sum)) ($v.podAnnotations | default dict) | toJson }}
     account: {{ $account }}
+    pod: {automountServiceAccountToken: {{ $v.serviceAccount.automountServiceAccountToken }}, securityContext: {{ toJson $v.securityContext }}}
     containers:
       tempo:
+        imagePullPolicy: {{ $v.tempo.pullPolicy }}
+        {{- include "lib.fields" (pick $v.tempo "securityContext" "livenessProbe" "readinessProbe") | indent 8 }}
         image: {{ $v.global.imageRegistry | default "docker.io" }}/grafana/tempo:{{ .Chart.AppVersion }}
         args:
         - -config.file=/conf/tempo.yaml
@@ -49,8 +52,8 @@ workloads:
         env: {{ toJson $v.tempo.extraEnv }}
         resources: {{ toJson $v.tempo.resources }}
         ports: {prom-metrics: 3200, otlp-grpc: 4317, otlp-http: 4318}
-        volumeMounts: [{mountPath: /conf, name: tempo-conf}{{ if $v.persistence.enabled }}, {mountPath: /var/tempo, name: storage}{{ end }}]
-    volumes: [{name: tempo-conf, configMap: {name: tempo}}]
+        volumeMounts: [{mountPath: /conf, name: tempo-conf}{{ if $v.persistence.enabled }}, {mountPath: /var/tempo, name: storage}{{ end }}, {mountPath: /tmp, name: tmp}]
+    volumes: [{name: tempo-conf, configMap: {name: tempo}}, {name: tmp, emptyDir: {}}]
     claims: {{ $v.persistence.enabled | ternary (list (dict "name" "storage" "size" $v.persistence.size)) list | toJson }}
 monitors:
   {{ $name }}:

@@ -1,0 +1,1 @@
+"""What every stack is held to, as plain functions over what it registers and renders."""
