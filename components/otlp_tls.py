@@ -176,7 +176,7 @@ class Trusting(Layer):
     def _published_weekly(self, settings: Settings, topology: Topology, *needs: Resource) -> None:
         """The same again every week, in every namespace: a renewed authority has another certificate."""
         job = job_spec(trusting_namespaces(settings, topology), config_name(AUTHORITY, SCRIPT), settings)
-        spec: Any = {"schedule": WEEKLY, "concurrencyPolicy": "Forbid", "jobTemplate": {"spec": job}}
+        spec: Any = {"schedule": WEEKLY, "startingDeadlineSeconds": 86400, "concurrencyPolicy": "Forbid", "jobTemplate": {"spec": job}}
         batch.v1.CronJob(
             f"{AUTHORITY}-weekly",
             metadata=ObjectMetaArgs(name=AUTHORITY, namespace=topology.telemetry_namespace),
