@@ -137,6 +137,14 @@ _CHARTS: dict[str, tuple[_Row, ...]] = {
 }
 
 
+def homes() -> Iterator[tuple[str, str, str, str]]:
+    """Chart, workload and container, and the path of the value that says what the container gets."""
+    for chart, rows in _CHARTS.items():
+        for row in rows:
+            for container, path in (*row.init.items(), *row.containers.items()):
+                yield chart, row.name.replace("{release}-", "").replace("{release}", chart), container, path
+
+
 def chart_values(settings: Settings, topology: Topology) -> Iterator[tuple[Release, dict[str, Any]]]:
     """Every release of a stack with the values it gets; not those of what its cluster has already."""
     for release, values in _releases(settings, topology):

@@ -58,9 +58,9 @@ def datasource_links(topology: Topology) -> dict[str, dict[str, Any]]:
                 "spanEndTimeShift": "5m",
                 "tags": [{"key": "service.name", "value": "service"}],
                 "queries": [
-                    {"name": "Request rate", "query": "sum(rate(traces_spanmetrics_calls_total{$$__tags}[5m]))"},
+                    {"name": "Rate of sampled requests", "query": "sum(rate(traces_spanmetrics_calls_total{$$__tags}[5m]))"},
                     {
-                        "name": "Latency, 95th percentile",
+                        "name": "Latency of sampled requests, p95",
                         "query": "histogram_quantile(0.95, sum by (le) (rate(traces_spanmetrics_latency_bucket{$$__tags}[5m])))",
                     },
                 ],

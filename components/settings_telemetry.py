@@ -74,8 +74,9 @@ class TailSamplingSettings(Model):
     """Whether every trace with a span that failed is kept."""
     slower_than_ms: Annotated[int, Field(ge=1, le=600_000)] | None = 1000
     """A trace that took longer, in ms, is kept; null for none."""
-    decision_wait_seconds: Annotated[int, Field(ge=2 * LONGEST_HOLD_SECONDS, le=300)] = 10
-    """How long after its first span a trace is decided on. Its spans are held in memory until then: twice the wait, twice the memory."""
+    decision_wait_seconds: Annotated[int, Field(ge=2 * LONGEST_HOLD_SECONDS, le=30)] = 10
+    """How long after its first span a trace is decided on. Its spans are held in memory until then: twice the wait, twice the memory.
+    Nobody sees a trace before, the proof (verify/) neither, which has a minute."""
     head_percentage: Percentage = 100.0
     """Share of all traces that head sampling lets through to be decided on, in per cent; must say what the samplers say, so that nobody
     takes this for every error when it is every error of a few."""

@@ -133,6 +133,14 @@ def headless_service(name: str) -> str:
     return f"{collector_service(name)}-headless"[:63].rstrip("-")
 
 
+def monitoring_service(name: str) -> str:
+    """Service at which an OpenTelemetryCollector is scraped, and the label `service` of its metrics.
+
+    Source: opentelemetry-operator internal/naming/main.go, `MonitoringService`.
+    """
+    return f"{collector_service(name)}-monitoring"[:63].rstrip("-")
+
+
 def kube_prometheus_fullname(release: str) -> str:
     """`<release>-kube-prometheus-stack`, cut at 26 characters. Source: kube-prometheus-stack templates/_helpers.tpl, `fullname`."""
     return f"{release}-kube-prometheus-stack"[:26].rstrip("-")
@@ -194,7 +202,7 @@ def _gateway(settings: Settings) -> tuple[Service, str]:
 
 def _made_by_the_operator(collector: str, *doors: Service) -> Iterator[OperatorService]:
     """Services of one OpenTelemetryCollector: those that others send to, and the one at which it is scraped."""
-    for service in (*doors, Service(f"{collector_service(collector)}-monitoring", doors[0].namespace, 8888)):
+    for service in (*doors, Service(monitoring_service(collector), doors[0].namespace, 8888)):
         rule = f"<name>{service.name.removeprefix(collector)} (opentelemetry-operator internal/naming/main.go)"
         yield OperatorService(service, f"OpenTelemetryCollector/{collector}", rule)
 

@@ -18,6 +18,7 @@ from components.signals import drawing
 from components.signals import page as signal_page
 from components.topology import plan
 from pages import charts, configuration, connections, layers
+from policies import homes
 from rehearsal.errors import RehearsalError
 from sizing.data import environments, prices
 from sizing.page import page as size_page
@@ -44,6 +45,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "configuration.md": configuration.page,
     "connections.md": _connections,
     "layers.md": layers.page,
+    "postures.md": homes.page,
     "signals.md": lambda: signal_page.page(_signals(), layers.STACK, "signals.svg"),
     "signals.svg": lambda: drawing.draw(_signals(), f"signals of stack {layers.STACK}"),
     "sizes.md": _sizes,

@@ -75,6 +75,7 @@ class Table:
             (sample.authority, f"Envoy as the {inner}, and the application behind it"),
             (topology.otlp_grpc.authority, ""),
             (topology.otlp_http.authority, ""),
+            *([(topology.tail_otlp.authority, "one collector that decides which traces are kept")] if topology.tail_otlp else []),
             (topology.tempo_otlp.authority, ""),
             (topology.tempo.authority, ""),
             (topology.loki.authority, "Loki itself, without the nginx before it"),
@@ -94,6 +95,9 @@ class Table:
     def here(self, data: Any) -> Any:
         """The same data with each address of the cluster replaced, wherever it stands in a text."""
         if isinstance(data, Mapping):
+            if {"hostname", "port"} <= data.keys():  # an address in two parts, as a resolver takes it
+                host, _, port = self._text(f"{data['hostname']}:{data['port']}").rpartition(":")
+                return {**data, "hostname": host, "port": port}
             return {key: self.here(value) for key, value in data.items()}
         if isinstance(data, list | tuple):
             return [self.here(value) for value in data]

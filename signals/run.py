@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import http.client
 import json
 import os
@@ -13,8 +14,9 @@ from typing import Any
 
 import yaml
 
-from components import istio, opentelemetry, otlp_tls, sample_app
+from components import istio, opentelemetry, otlp_tls, sample_app, tail_sampling
 from components.charts import ROOT
+from components.topology import Service
 from rehearsal import console, processes, tools
 from rehearsal.azurite import KEY, Azurite
 from rehearsal.errors import RehearsalError
@@ -30,9 +32,11 @@ OWN_METRICS = 8888
 NO_MESH_METRICS = "an Envoy as published lacks the filter of Istio's that makes them"
 NO_ZTUNNEL = "ztunnel: it takes connections by the node's own network; requests go to the waypoint and the sample without it"
 PAST_THE_WAYPOINT = "the waypoint between gateway and sample: as in a cluster, the gateway goes past it"
+QUICK_DECISION = "1s"
+"""After how long a trace is decided on where signals are not held back either."""
 FLUSHES = ("OTEL_METRIC_EXPORT_INTERVAL", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BLRP_SCHEDULE_DELAY")
 """How long an SDK holds metrics, spans and log records back, in milliseconds."""
-STOPPING = ("gateway", "application", "sidecar", "waypoint", "collector", "prometheus")
+STOPPING = ("gateway", "application", "sidecar", "waypoint", "collector", "tail", "prometheus")
 """What sends before what receives, so that nobody's last words wait for an answer."""
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -50,9 +54,11 @@ class Signals:
         self.sink: sink.Sink | None = None
         self.api_server: ApiServer | None = None
         self._rendered = Rendered(stack, folder / "mirror")
-        self._ports: dict[int, int] = {}
         self.authority = folder / "certificates"
         """Folder with the certificate of the authority that proxies and the application trust."""
+        self._flush_every_ms: int | None = None
+        self._ports: dict[str, dict[int, int]] = {}
+        """Collector to its ports in the cluster, and here."""
         self._application_port, self._outbound_port = self.ports.take(2)
         self._admin = dict[str, int](zip(("gateway", self.inner.kind), self.ports.take(2), strict=True))
         self._running: dict[str, tuple[Process, list[int]]] = {}
@@ -61,18 +67,21 @@ class Signals:
 
     def start(self, *, flush_every_ms: int | None = None) -> None:
         """Starts all but what `stores` started; returns when each answers. Raises RehearsalError."""
+        self._flush_every_ms = flush_every_ms
         if self.api_server is not None:
             self.api_server.fill(pods.every(self.stack, self._rendered))
         self.start_prometheus()
+        if self.stack.topology.tail_otlp is not None:
+            self.start_tail(quickly if flush_every_ms is not None else lambda config: config)
         self.start_collector()
-        self.start_senders(flush_every_ms=flush_every_ms)
+        self.start_senders()
 
-    def start_senders(self, *, flush_every_ms: int | None = None) -> None:
+    def start_senders(self) -> None:
         """The application and both proxies; those that run are stopped."""
         mesh = istio.mesh_config(self.stack.settings, self.stack.topology)
         for pod in (pods.gateway(self.stack, self._rendered), self.inner):
-            self._start_envoy(mesh, pod, flush_every_ms)
-        self._start_application(flush_every_ms)
+            self._start_envoy(mesh, pod, self._flush_every_ms)
+        self.start_application()
 
     def start_prometheus(self, change: Change = lambda spec: spec) -> None:
         """Prometheus, with the custom resource changed first; one that runs is stopped, its data stays."""
@@ -90,29 +99,40 @@ class Signals:
     def start_collector(self, change: Change = lambda config: config) -> None:
         """The collector, with its configuration changed first (addresses are those of the cluster); one that runs is stopped."""
         topology = self.stack.topology
-        config = change(opentelemetry.collector_spec(self.stack.settings, topology)["config"])
+        spec = opentelemetry.collector_spec(self.stack.settings, topology)
+        self._start_tier("collector", change(spec["config"]), topology.otlp_grpc, topology.otlp_http)
+
+    def start_tail(self, change: Change = lambda config: config) -> None:
+        """The collector of tail sampling, likewise."""
+        topology = self.stack.topology
+        spec = opentelemetry.tail_spec(self.stack.settings, topology)
+        assert spec is not None and topology.tail_otlp is not None
+        self._start_tier("tail", change(spec["config"]), topology.tail_otlp)
+
+    def start_second_tail(self, config: dict[str, Any]) -> None:
+        """Another one, that only a collector told of it sends to."""
+        self._start_tier("tail-2", config)
+
+    def _start_tier(self, name: str, config: dict[str, Any], *doors: Service) -> None:
         config, said = machine.without_what_cannot_run(config) if self.api_server is None else api_server.by_kubeconfig(config)
         self.notes += [line for line in said if line not in self.notes]
         config = {**config, "service": {"telemetry": _own_metrics(), **config["service"]}}
-        known = {topology.otlp_grpc.port: self.table.port(topology.otlp_grpc), topology.otlp_http.port: self.table.port(topology.otlp_http)}
-        others = sorted({*machine.listeners(config), OWN_METRICS} - {*known, *self._ports})
-        self._ports |= known | dict(zip(others, self.ports.take(len(others)), strict=True))
-        config = self.table.here(machine.listening(config, self._ports))
+        ports = self._ports.setdefault(name, {door.port: self.table.port(door) for door in doors})
+        others = sorted({*machine.listeners(config), OWN_METRICS} - ports.keys())
+        ports |= dict(zip(others, self.ports.take(len(others)), strict=True))
+        config = self.table.here(machine.listening(config, ports))
         reader = config["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]
-        reader |= {"host": "127.0.0.1", "port": self._ports[OWN_METRICS]}
+        reader |= {"host": "127.0.0.1", "port": ports[OWN_METRICS]}
         if self.stack.settings.opentelemetry.tls:
             config = machine.mounted(config, {otlp_tls.MOUNT: self._certificates()})
-        file = self.folder / "collector.yaml"
+        file = self.folder / f"{name}.yaml"
         file.write_text(yaml.safe_dump(config))
         command = [tools.ensure("otelcol")["otelcol"], f"--config={file}"]
         env = {**os.environ, **({"KUBECONFIG": str(self.api_server.kubeconfig)} if self.api_server else {})}
-        self._replace("collector", command, [*self._ports.values()], lambda: _status(self._ports[HEALTH], "/") == 200, env=env)
+        self._replace(name, command, [*ports.values()], lambda: _status(ports[HEALTH], "/") == 200, env=env)
 
-    def stop_collector(self) -> None:
-        """Stops the collector: what proxies and applications send from now on has no receiver."""
-        self._stop("collector")
-
-    def _start_application(self, flush_every_ms: int | None) -> None:
+    def start_application(self) -> None:
+        """The sample application; one that runs is stopped."""
         tool = tools.ensure("opentelemetry-instrument")["opentelemetry-instrument"]
         (packages,) = tool.parent.parent.glob("lib/python*/site-packages")
         instrumentation = self.table.here(opentelemetry.instrumentation_spec(self.stack.settings, self.stack.topology))
@@ -122,11 +142,10 @@ class Signals:
             endpoint = instrumentation["exporter"]["endpoint"].replace(collector, f":{self._outbound_port}")
             instrumentation = {**instrumentation, "exporter": {**instrumentation["exporter"], "endpoint": endpoint}}
         pod = pods.sample(self.stack)
-        variables = application.environment(
-            instrumentation, pod, self.stack.topology.sample.name, packages, {otlp_tls.AUTHORITY: self.authority}
-        )
-        if flush_every_ms is not None:
-            variables |= dict.fromkeys(FLUSHES, str(flush_every_ms))
+        authorities = {otlp_tls.AUTHORITY: self.authority}
+        variables = application.environment(instrumentation, pod, self.stack.topology.sample.name, packages, authorities)
+        if self._flush_every_ms is not None:
+            variables |= dict.fromkeys(FLUSHES, str(self._flush_every_ms))
         port = self._application_port
         env = {"PATH": os.environ["PATH"], "PORT": str(port), "PYTHONDONTWRITEBYTECODE": "1", **variables}
         command = [tool.with_name("python"), "-m", "rolldice"]
@@ -175,15 +194,19 @@ class Signals:
         stats = json.loads(answer[1])["stats"]
         return sum(entry["value"] for entry in stats if entry.get("name", "").endswith(name))
 
-    def collector_counter(self, name: str, **labels: str) -> float | None:
-        """A counter of the collector's own, by some of its labels; None where nobody answers or nothing was counted yet."""
-        _, page = _get(self._ports[OWN_METRICS], "/metrics")
+    def port(self, tier: str, number: int) -> int:
+        """The port here of a collector's port there."""
+        return self._ports[tier][number]
+
+    def collector_counter(self, name: str, tier: str = "collector", **labels: str) -> float | None:
+        """A counter of a collector's own, by some of its labels; None where nobody answers or nothing was counted yet."""
+        _, page = _get(self.port(tier, OWN_METRICS), "/metrics")
         samples = re.findall(rf"^{name}\{{(.*)\}} (\S+)", page, re.MULTILINE)
         wanted = [float(value) for said, value in samples if all(f'{key}="{text}"' in said for key, text in labels.items())]
         return sum(wanted) if wanted else None
 
     def log(self, name: str) -> Path:
-        """The log of a process: prometheus, collector, application, gateway, sidecar, waypoint."""
+        """The log of a process: prometheus, collector, tail, application, gateway, sidecar, waypoint."""
         return self.folder / f"{name}.log"
 
     # processes
@@ -191,13 +214,13 @@ class Signals:
     def stop(self) -> None:
         """Stops what `start` started."""
         for name in STOPPING:
-            self._stop(name)
+            self.stop_one(name)
 
     def _replace(
         self, name: str, command: list[Any], ports: list[int], ready: Callable[[], bool], env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> None:  # fmt: skip
-        self._stop(name)
+        self.stop_one(name)
         log = self.log(name)
         process = processes.start(command, log, die_with_parent=True, env=env, cwd=cwd or self.folder)
         self._running[name] = (process, ports)
@@ -206,7 +229,8 @@ class Signals:
             process.stop()
             raise RehearsalError(f"{name} does not start: {processes.last_line(log)} (log: {log})")
 
-    def _stop(self, name: str) -> None:
+    def stop_one(self, name: str) -> None:
+        """Stops one of them, by its name; what is sent to it from now on has no receiver."""
         process, ports = self._running.pop(name, (None, []))
         if process is not None:
             process.stop(grace_seconds=10)
@@ -247,11 +271,18 @@ def running(stack: Stack, folder: Path, *, flush_every_ms: int | None = None, te
                 address = f"127.0.0.1:{azurite.port}"
                 stores.enter_context(tempo.running(tempo_binary, config, folder / "tempo", variables, *ports, azurite=address))
         try:
-            with console.step("start an API server, Prometheus, the collector, the sample and two Envoys"):
+            with console.step("start an API server, Prometheus, what collects, the sample and two Envoys"):
                 signals.start(flush_every_ms=flush_every_ms)
             yield signals
         finally:
             signals.stop()
+
+
+def quickly(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration of tail sampling that decides at once, for signals that nobody holds back."""
+    changed = copy.deepcopy(config)
+    changed["processors"][tail_sampling.PROCESSOR]["decision_wait"] = QUICK_DECISION
+    return changed
 
 
 def _own_metrics() -> dict[str, Any]:

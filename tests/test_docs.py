@@ -79,6 +79,19 @@ def test_every_link_to_a_file_leads_to_one_and_to_a_heading_of_it(page: Path) ->
         assert not anchor or anchor in anchors(path), target
 
 
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, todo = set[Path](), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        links = [(page.parent / target.partition("#")[0]).resolve() for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text())]
+        todo += [path for path in links if path.suffix == ".md" and path.is_file()]
+        todo += [child for path in links if path.is_dir() for child in path.glob("*.md")]
+    assert set((ROOT / "docs").rglob("*.md")) <= reached
+
+
 def test_every_file_of_the_project_that_is_named_is_there(page: Path) -> None:
     for name in re.findall(r"`((?:[\w.<>*-]+/)+[\w.<>*-]*)`", page.read_text()):
         if name.partition("/")[0] in FOLDERS:

@@ -22,14 +22,20 @@ from tests.promtool import Firing, Timeline, counter
 from tests.stacks import EVERY, settings_of
 
 LOCAL = settings_of("local")
-GROUPS = health.groups(LOCAL, plan(LOCAL))
+TAIL = parse({"grafanaAdminPassword": "x", "load": {"spansPerSecond": 100}, "telemetry": {"tailSampling": {}}})
+GROUPS = health.groups(TAIL, plan(TAIL))
+"""All that there are."""
 GROWS, RESTS = counter((60, 120)), "5+0x120"
 """Counters over two hours: one a second, and none."""
 REQUESTS = 'istio_requests_total{reporter="source", response_code="200"}'
 AT_THE_SERVER = REQUESTS.replace("source", "destination")
 LOGS = 'otelcol_receiver_accepted_log_records{receiver="otlp", transport="grpc", namespace="observability", pod="a"}'
 OF_APPLICATIONS = LOGS.replace("grpc", "http")
-UPTIME = 'otelcol_process_uptime{namespace="observability", pod="a"}'
+UPTIME = 'otelcol_process_uptime{namespace="observability", pod="a", service="otel-collector-monitoring"}'
+TAIL_UPTIME = UPTIME.replace("otel-collector", "otel-tail-collector")
+TAIL_POD = 'namespace="observability", pod="t", service="otel-tail-collector-monitoring"'
+FIRST_POD = TAIL_POD.replace("otel-tail-collector", "otel-collector").replace('"t"', '"a"')
+LATE, SPANS = "otelcol_processor_tail_sampling_early_releases_from_cache_decision", "otelcol_receiver_accepted_spans"
 CERTIFICATE = 'namespace="shop", name="web"'
 FLUSHED = 'loki_request_duration_seconds_count{namespace="loki", route="otlp_v1_logs", status_code='
 DAY = 86400
@@ -67,7 +73,28 @@ CASES: dict[str, list[Case]] = {
         # what applications log, over HTTP, stands for no access log
         Case({REQUESTS: GROWS, OF_APPLICATIONS: counter((600, 120))}, {REQUESTS: GROWS, LOGS: GROWS, OF_APPLICATIONS: RESTS}),
     ],
-    "CollectorAbsent": [Case({}, {UPTIME: counter((60, 120))}), Case({UPTIME.replace("observability", "else"): GROWS}, {UPTIME: GROWS})],
+    "CollectorAbsent": [
+        Case({}, {UPTIME: counter((60, 120))}),
+        Case({UPTIME.replace("observability", "else"): GROWS}, {UPTIME: GROWS}),
+        Case({TAIL_UPTIME: GROWS}, {UPTIME: GROWS}),
+    ],
+    "TailSamplingAbsent": [Case({UPTIME: GROWS}, {TAIL_UPTIME: GROWS})],
+    "TracesLostUndecided": [counts(f"otelcol_processor_tail_sampling_sampling_trace_dropped_too_early{{{TAIL_POD}}}")],
+    "SpansComeLate": [
+        Case(
+            {f'{LATE}{{{TAIL_POD}, sampled="true"}}': counter((6, 120)), f"{SPANS}{{{TAIL_POD}}}": GROWS},
+            {f'{LATE}{{{TAIL_POD}, sampled="true"}}': counter((2, 120)), f"{SPANS}{{{TAIL_POD}}}": GROWS},
+        ),
+        # the first tier takes in the same spans, before
+        Case(
+            {
+                f'{LATE}{{{TAIL_POD}, sampled="false"}}': counter((30, 120)),
+                f"{SPANS}{{{TAIL_POD}}}": GROWS,
+                f"{SPANS}{{{FIRST_POD}}}": GROWS,
+            },
+            {f'{LATE}{{{TAIL_POD}, sampled="false"}}': RESTS, f"{SPANS}{{{TAIL_POD}}}": GROWS},
+        ),
+    ],
     "CollectorRefuses": list(signals("otelcol_receiver_refused", 'namespace="observability", receiver="otlp", transport="grpc"').values()),
     "CollectorDrops": [
         *signals("otelcol_exporter_send_failed", 'namespace="observability", exporter="otlp_http/loki"').values(),
@@ -195,8 +222,9 @@ def test_every_alert_has_its_case() -> None:
     assert set(CASES) == {alert.name for alert in alerts(GROUPS)}
 
 
-def test_no_alert_fires_in_an_empty_cluster_but_that_of_the_collector(tmp_path: Path) -> None:
-    quiet = Timeline("nothing", {}, [Firing(115, 'alertname!="CollectorAbsent"', 0), Firing(115, 'alertname="CollectorAbsent"', 1)])
+def test_no_alert_fires_in_an_empty_cluster_but_those_of_the_collectors(tmp_path: Path) -> None:
+    absent = "CollectorAbsent|TailSamplingAbsent"
+    quiet = Timeline("nothing", {}, [Firing(115, f'alertname!~"{absent}"', 0), Firing(115, f'alertname=~"{absent}"', 2)])
     assert promtool.prove(rule_spec(GROUPS, AlertingSettings()), [quiet], tmp_path) == ""
 
 
@@ -273,5 +301,5 @@ def test_a_certificates_namespace_is_its_own() -> None:
 def test_the_rules_are_there_in_every_stack(record: Any) -> None:
     run = record({})
     rule = run.named("PrometheusRule", "stack-health").inputs
-    assert rule["spec"] == rule_spec(GROUPS, AlertingSettings())
+    assert rule["spec"] == rule_spec(health.groups(LOCAL, plan(LOCAL)), AlertingSettings())
     assert rule["metadata"]["namespace"] == "prometheus"

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import opentelemetry, tail_sampling
+from components import istio, mesh_records, opentelemetry, tail_sampling
+from components.alerts import health, objectives
 from components.capacity import Load, kept_share, needs
 from components.config import parse
 from components.errors import ConfigurationError
 from components.merge import leaves, parse_yaml
 from components.settings import Settings
+from components.settings_telemetry import READ_METRIC_TAGS, MetricTag
+from components.signals import budget
+from components.signals.configured import configured
 from components.topology import plan
+from tests.catalogue import entries
+from tests.promql import reads
+from tests.stacks import settings_of
+from tests.test_dashboards import queries
 from verify import evidence
 
 SECRETS = {"grafanaAdminPassword": "x"}
 
 
 def settings(chosen: dict[str, Any] | None = None, spans: float = 1000, **more: Any) -> Settings:
-    return parse({**SECRETS, "load": {"spansPerSecond": spans}, "telemetry": {"tailSampling": chosen or {}}, **more})
+    stated = {"load": {"spansPerSecond": spans}, "telemetry": {"tailSampling": chosen or {}}}
+    return parse({**SECRETS, **stated, **more})
 
 
 def tail_config(made: Settings) -> dict[str, Any]:
@@ -124,7 +133,7 @@ def test_sizes_are_whole_numbers_that_the_configuration_gives_back(spans: float)
     rate=st.floats(0.001, 1e6),
     more=st.floats(0, 1e6),
     collectors=st.integers(1, 50),
-    wait=st.integers(10, 300),
+    wait=st.integers(10, 30),
 )
 def test_more_spans_a_longer_wait_or_fewer_collectors_never_get_less_room(rate: float, more: float, collectors: int, wait: int) -> None:
     room = tail_sampling.sizes(rate, collectors, wait)
@@ -133,7 +142,7 @@ def test_more_spans_a_longer_wait_or_fewer_collectors_never_get_less_room(rate: 
     assert all(a >= b for a, b in zip(room, tail_sampling.sizes(rate, collectors + 1, wait), strict=True))
 
 
-@given(rate=st.floats(0.001, 1e6), collectors=st.integers(1, 50), wait=st.integers(10, 300))
+@given(rate=st.floats(0.001, 1e6), collectors=st.integers(1, 50), wait=st.integers(10, 30))
 def test_traces_of_one_span_each_find_room_until_they_are_decided_on_with_one_collector_away(
     rate: float, collectors: int, wait: int
 ) -> None:
@@ -144,7 +153,7 @@ def test_traces_of_one_span_each_find_room_until_they_are_decided_on_with_one_co
     assert room.traces_per_second * left >= rate
 
 
-@given(rate=st.floats(0, 1e5), more=st.floats(0, 1e5), wait=st.integers(10, 299))
+@given(rate=st.floats(0, 1e5), more=st.floats(0, 1e5), wait=st.integers(10, 29))
 def test_more_spans_or_a_longer_wait_never_need_less_memory(rate: float, more: float, wait: int) -> None:
     def memory(rate: float, wait: int) -> float:
         (need,) = (
@@ -216,6 +225,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"telemetry": {"tailSampling": {"decisionWaitSeconds": 6}}},
         "telemetry.tailSampling.decisionWaitSeconds is 6: should be greater than or equal to 10",
     ),
+    (
+        {"telemetry": {"tailSampling": {"decisionWaitSeconds": 60}}},
+        "telemetry.tailSampling.decisionWaitSeconds is 60: should be less than or equal to 30",
+    ),
 ]
 
 
@@ -233,14 +246,112 @@ def test_a_head_that_lets_a_share_through_on_purpose_is_said() -> None:
 
 
 def test_a_preset_whose_memory_does_not_hold_the_spans_is_refused_with_the_numbers() -> None:
+    parts = {"tempo": {"mode": "distributed", "replicas": 8}, "opentelemetry": {"collectorReplicas": 2}}
     with pytest.raises(ConfigurationError) as caught:
-        settings({"decisionWaitSeconds": 120}, 2000)
+        settings({"decisionWaitSeconds": 30}, 7500, **parts)
     (line,) = caught.value.lines
     found = re.fullmatch(
-        r"preset is small: 2,000 spans/s held for 120 s need ([\d,]+) MiB of memory of the collector that decides, small gives 1,024; "
+        r"preset is small: 7,500 spans/s held for 30 s need ([\d,]+) MiB of memory of the collector that decides, small gives 1,024; "
         r"a greater preset or telemetry\.tailSampling\.replicas or a shorter decisionWaitSeconds gives more",
         line,
     )
     assert found and int(found[1].replace(",", "")) > 1024
-    settings({"decisionWaitSeconds": 120, "replicas": 2}, 2000)
-    settings({"decisionWaitSeconds": 20}, 2000)
+    settings({"decisionWaitSeconds": 30, "replicas": 2}, 7500, **parts)
+    settings({"decisionWaitSeconds": 10}, 7500, **parts)
+
+
+# the policy as one
+
+
+def test_the_page_of_signals_says_what_is_kept_of_each() -> None:
+    made = settings(
+        {"percentage": 2.5, "slowerThanMs": 500},
+        telemetry={
+            "tailSampling": {"percentage": 2.5, "slowerThanMs": 500},
+            "accessLogFields": "request",
+            "removedMetricTags": ["source_principal"],
+            "statsEvictionSeconds": 600,
+        },
+    )
+    found = {what: much for what, much, _ in budget.kept(configured(made, plan(made)))}
+    assert found == {
+        "traces that the mesh begins": "100 %",
+        "traces that applications begin": "100 %, others as their caller decided",
+        "whole traces": (
+            "what says istio-stack=keep; what failed; what the mesh had to fail; what took longer than 500 ms; 2.5 % of all; after 10s"
+        ),
+        "fields of an access log": (
+            "http.request.method, url.path, http.response.status_code, server.address, envoy.response_flags, envoy.duration_ms"
+        ),
+        "labels of Istio's metrics": "all but source_principal",
+        "series that no request touches": "600s long",
+    }
+
+
+def test_more_fields_have_all_of_the_fewer_and_always_whose_a_record_is() -> None:
+    lean, request, full = (mesh_records.log_labels(fields) for fields in ("lean", "request", "full"))
+    assert lean == mesh_records.LOG_LABELS
+    assert lean.items() < request.items() < full.items()
+    # what Envoy takes for no command it writes as it stands
+    assert [text for text in full.values() if not re.fullmatch(r"%[A-Z_]+(\([^)]+\))?%", text)] == []
+
+
+def test_labels_are_removed_from_every_metric_of_both_sides_by_istios_own_provider() -> None:
+    (metrics,) = istio.telemetry_spec(settings(telemetry={"removedMetricTags": ["source_app", "source_version"]}))["metrics"]
+    assert metrics["providers"] == [{"name": "prometheus"}]
+    (override,) = metrics["overrides"]
+    assert override["match"] == {"metric": "ALL_METRICS", "mode": "CLIENT_AND_SERVER"}
+    assert override["tagOverrides"] == {"source_app": {"operation": "REMOVE"}, "source_version": {"operation": "REMOVE"}}
+    assert "metrics" not in istio.telemetry_spec(settings())
+
+
+def test_labels_that_queries_read_are_those_that_may_not_be_removed() -> None:
+    with_objectives = settings_of("distributed")
+    names = plan(with_objectives)
+    groups = [*health.groups(with_objectives, names), *objectives.groups(with_objectives)]
+    texts = [rule.expr for group in groups for rule in group.rules] + [expr for _, expr in queries("distributed")]
+    read: set[str] = set()
+    for expr in texts:
+        found = reads(expr)
+        of_the_mesh = any(metric.startswith("istio_") for metric in found.metrics)
+        read |= found.labels if of_the_mesh else {label for metric, label in found.selected if metric.startswith("istio_")}
+    assert read & set(get_args(MetricTag)) == set(READ_METRIC_TAGS)
+    catalogue = entries()["istio_requests_total"].labels
+    assert set(get_args(MetricTag)) <= catalogue
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        (
+            {"telemetry": {"removedMetricTags": ["source_app", "response_code"]}},
+            "telemetry.removedMetricTags.1 is response_code: dashboards, objectives and alerts read it; remove it from the list",
+        ),
+        (
+            {"telemetry": {"removedMetricTags": ["source_app", "source_app"]}},
+            "telemetry.removedMetricTags.1 is source_app: telemetry.removedMetricTags.0 is the same",
+        ),
+        (
+            {"telemetry": {"statsEvictionSeconds": 600}, "istio": {"mode": "ambient"}},
+            "telemetry.statsEvictionSeconds is 600: istio.mode is ambient, whose waypoints take no such annotation; remove the key",
+        ),
+        (
+            {"telemetry": {"accessLogFields": "full"}, "istio": {"source": "existing"}},
+            (
+                "telemetry.accessLogFields is full: istio.source is existing, and the format of access logs stands in its MeshConfig; "
+                "remove the key"
+            ),
+        ),
+        ({"telemetry": {"statsEvictionSeconds": 301}}, "telemetry.statsEvictionSeconds is 301: should be a multiple of 5"),
+    ],
+)
+def test_what_would_change_nothing_or_blind_somebody_is_refused(config: dict[str, Any], line: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        parse({**SECRETS, **config})
+    assert caught.value.lines == (line,)
+
+
+def test_proxies_learn_from_their_pods_when_to_forget_a_series() -> None:
+    made = settings(telemetry={"statsEvictionSeconds": 3600})
+    injected = istio.istiod_values(made, plan(made))["sidecarInjectorWebhook"]["injectedAnnotations"]
+    assert injected == {"sidecar.istio.io/statsEvictionInterval": "3600s"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components import mesh_records
+from components.tail_sampling import TRACE_STATE
 from verify import stores
 from verify.attempts import attempt, judged
 from verify.evidence import ISTIO_METRICS, SPAN_METRICS, Evidence, Places, Subject, gather
@@ -63,7 +64,8 @@ def _traces(evidence: Evidence, subject: Subject) -> list[Result]:
     if not evidence.spans and evidence.lines:
         where = (
             "logs of the same request came through the collector, so its exporter to Tempo (otlp_grpc/tempo) does not deliver: "
-            "its endpoint, Tempo's receiver, and otelcol_exporter_send_failed_spans_total"
+            "its endpoint, Tempo's receiver, and otelcol_exporter_send_failed_spans_total; with tail sampling, load_balancing must find "
+            f"the collectors that decide (otelcol_loadbalancer_num_backends), and they must keep what says {TRACE_STATE}"
         )
     elif not evidence.spans:
         where = NOTHING_CAME

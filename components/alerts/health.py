@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from components.alerts.rules import Alert, Group, Severity
 from components.settings import Settings
-from components.topology import Topology
+from components.topology import Topology, monitoring_service
 
 RUNBOOK = "stack"
 SIGNALS = {"traces": "spans", "logs": "log_records", "metrics": "metric_points"}
@@ -53,9 +53,44 @@ def silent_loss(topology: Topology) -> Iterator[Alert]:
         "CollectorAbsent",
         "critical",
         "5m",
-        f'absent(otelcol_process_uptime{{namespace="{topology.telemetry_namespace}"}})',
+        _absent(topology, topology.collector),
         "No collector is seen",
         "For five minutes no OpenTelemetry collector has been scraped: none runs, or nobody watches it. Traces and logs go nowhere.",
+    )
+
+
+def _absent(topology: Topology, collector: str) -> str:
+    """That no pod of one collector is scraped; both tiers have the same series."""
+    return f'absent(otelcol_process_uptime{{namespace="{topology.telemetry_namespace}", service="{monitoring_service(collector)}"}})'
+
+
+def tail_sampling(topology: Topology) -> Iterator[Alert]:
+    """Traces that are lost before anybody decides on them, or decided on before they are whole."""
+    yield _alert(
+        "TailSamplingAbsent",
+        "critical",
+        "5m",
+        _absent(topology, topology.tail_collector),
+        "No collector decides which traces are kept",
+        "For five minutes none has been scraped: none runs, or nobody watches it. Spans wait in the first tier's queue, then are lost.",
+    )
+    yield _alert(
+        "TracesLostUndecided",
+        "critical",
+        "5m",
+        "sum by (namespace, pod) (rate(otelcol_processor_tail_sampling_sampling_trace_dropped_too_early[5m])) > 0",
+        "{{ $labels.pod }}: traces are thrown out before they are decided on",
+        "{{ $value | humanize }} traces a second make room for others: more spans come than load.spansPerSecond says.",
+    )
+    late = "sum by (namespace) (rate(otelcol_processor_tail_sampling_early_releases_from_cache_decision[10m]))"
+    came = f'sum by (namespace) (rate(otelcol_receiver_accepted_spans{{service="{monitoring_service(topology.tail_collector)}"}}[10m]))'
+    yield _alert(
+        "SpansComeLate",
+        "warning",
+        "15m",
+        f"{late} / {came} > 0.05",
+        "Spans come after their trace has been decided on",
+        "{{ $value | humanizePercentage }} of the spans had no say in it; telemetry.tailSampling.decisionWaitSeconds is how long it waits.",
     )
 
 
@@ -226,6 +261,7 @@ def groups(settings: Settings, topology: Topology) -> list[Group]:
     return [
         Group("silent-loss", list(silent_loss(topology))),
         Group("collector", list(collector())),
+        *([Group("tail-sampling", list(tail_sampling(topology)))] if settings.telemetry.tail_sampling else []),
         Group("certificates", list(certificates())),
         Group("stores", list(stores())),
         Group("metrics", list(metrics())),

@@ -5,16 +5,20 @@ from __future__ import annotations
 from components.alerts.health import DROPPED, SIGNALS
 from components.dashboards import links
 from components.dashboards.kit import RATE, Kit, Panel, Query, Row, build
+from components.topology import monitoring_service
 
 
-def _per_signal(metric: str, by: str) -> tuple[Query, ...]:
-    """One query for each of spans, log records and data points."""
-    return tuple((f"sum by ({by}) (rate({metric}_{unit}[{RATE}]))", f"{signal} {{{{{by}}}}}") for signal, unit in SIGNALS.items())
+def _per_signal(metric: str, by: str, of: str = "") -> tuple[Query, ...]:
+    """One query for each of spans, log records and data points; `of` is the selector's inside."""
+    chosen = f"{{{of}}}" if of else ""
+    return tuple((f"sum by ({by}) (rate({metric}_{unit}{chosen}[{RATE}]))", f"{signal} {{{{{by}}}}}") for signal, unit in SIGNALS.items())
 
 
 def received(kit: Kit) -> Panel:
     description = "Spans, log records and data points a second that the collector took in."
-    return kit.series("Collector: received", description, "cps", *_per_signal("otelcol_receiver_accepted", "transport"), span=8)
+    # tail sampling's collectors receive the same spans again
+    of = f'service="{monitoring_service(kit.topology.collector)}"'
+    return kit.series("Collector: received", description, "cps", *_per_signal("otelcol_receiver_accepted", "transport", of), span=8)
 
 
 def refused(kit: Kit) -> Panel:
@@ -40,6 +44,42 @@ def queue(kit: Kit) -> Panel:
 def collector_memory(kit: Kit) -> Panel:
     query = ("sum by (pod) (otelcol_process_memory_rss)", "{{pod}}")
     return kit.series("Collector: memory", "Memory of each collector.", "bytes", query, span=8)
+
+
+def decided(kit: Kit) -> Panel:
+    query = (f"sum by (decision) (rate(otelcol_processor_tail_sampling_global_count_traces_sampled[{RATE}]))", "{{decision}}")
+    return kit.series("Tail sampling: decisions", "Traces a second that were kept, and that were not.", "cps", query, span=8)
+
+
+def kept_for(kit: Kit) -> Panel:
+    kept = 'otelcol_processor_tail_sampling_count_traces_sampled{decision="sampled"}'
+    query = (f"sum by (policy) (rate({kept}[{RATE}]))", "{{policy}}")
+    return kit.series(
+        "Tail sampling: kept for", "Traces a second by what they were kept for; one may count for several.", "cps", query, span=8
+    )
+
+
+def undecided(kit: Kit) -> Panel:
+    return kit.series(
+        "Tail sampling: undecided",
+        "Traces in memory, those a second that made room for others, and spans a second that came after the decision.",
+        "short",
+        ("sum by (pod) (otelcol_processor_tail_sampling_sampling_traces_on_memory)", "in memory of {{pod}}"),
+        (f"sum(rate(otelcol_processor_tail_sampling_sampling_trace_dropped_too_early[{RATE}]))", "lost undecided"),
+        (f"sum(rate(otelcol_processor_tail_sampling_early_releases_from_cache_decision[{RATE}]))", "spans too late"),
+        span=8,
+    )
+
+
+def deciders(kit: Kit) -> Panel:
+    return kit.series(
+        "Tail sampling: reached",
+        "Collectors of the second tier that the first knows, and requests a second to them that failed.",
+        "short",
+        ("min(otelcol_loadbalancer_num_backends)", "collectors"),
+        (f'sum(rate(otelcol_loadbalancer_backend_outcome{{success="false"}}[{RATE}]))', "failed requests"),
+        span=24,
+    )
 
 
 def access_logs(kit: Kit) -> Panel:
@@ -175,6 +215,10 @@ ROWS = (
 )
 
 
+TAIL_ROWS = (Row("Tail sampling", (decided, kept_for, undecided, deciders)),)
+
+
 def board(kit: Kit) -> str:
     """The dashboard's JSON."""
-    return build(kit, links.PIPELINE, "Pipeline health", "Collector, Tempo, Loki, Alloy and Prometheus.", [], ROWS)
+    rows = (*ROWS, *TAIL_ROWS) if kit.settings.telemetry.tail_sampling else ROWS
+    return build(kit, links.PIPELINE, "Pipeline health", "Collector, Tempo, Loki, Alloy and Prometheus.", [], rows)

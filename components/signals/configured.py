@@ -37,6 +37,8 @@ class Configured:
     mesh: Values
     """Istio's MeshConfig. A mesh of the cluster's own must say the same (docs/operations.md)."""
     telemetry: Values | None
+    injector: Values | None
+    """What istiod's injector is told."""
     collector: Values
     tail: Values | None
     """Spec of the collector that decides which traces are kept; None without tail sampling."""
@@ -72,6 +74,7 @@ def configured(settings: Settings, topology: Topology) -> Configured:
         ambient=settings.istio.mode == "ambient",
         mesh=istio.mesh_config(settings, topology),
         telemetry=istio.telemetry_spec(settings),
+        injector=istio.istiod_values(settings, topology).get("sidecarInjectorWebhook"),
         collector=opentelemetry.collector_spec(settings, topology),
         tail=opentelemetry.tail_spec(settings, topology),
         operator=opentelemetry.values(settings) if settings.opentelemetry.source == "install" else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from components.grants import ROLE_NAMES
+from components.signals.budget import kept
 from components.signals.reading import Graph, Resolved, nodes
 
 NOWHERE = "nowhere"
@@ -83,6 +84,9 @@ def page(g: Graph, stack: str, drawing: str) -> str:
             "",
             "## Sent and asked for",
             *_table(("Signal", "From", "To", "At", "Protocol", "Said in"), sent),
+            "",
+            "## What of it is kept",
+            *_table(("What", "How much", "Said in"), ((what, much, f"`{said}`") for what, much, said in kept(g.configured))),
             "",
             "## Scraped by Prometheus",
             *_table(("Who", "Kind", "Monitor", "Port", "Said in"), monitors),

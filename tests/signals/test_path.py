@@ -23,18 +23,19 @@ from rehearsal import processes
 from rehearsal.errors import RehearsalError
 from signals import certificates, places, pods
 from signals.run import Signals
-from tests.signals.conftest import CUT_WAIT_SECONDS, FLUSH_MS, IN_CLEAR, Proof, stack_of
+from tests.signals.conftest import CUT_WAIT_SECONDS, IN_CLEAR, Proof, stack_of
 from verify import links, stores
 from verify.evidence import gather
 from verify.results import Result, exit_code
 
 pytestmark = pytest.mark.xdist_group("signals")  # one set of processes for all of them
 
+RATE = "trace to metrics: Rate of sampled requests"
 NOT_RUN_HERE = {
     "istio_requests_total",
     "metrics that Tempo makes of spans",
-    "trace to metrics: Request rate",
-    "trace to metrics: Latency, 95th percentile",
+    RATE,
+    "trace to metrics: Latency of sampled requests, p95",
     "service map",
     "Grafana itself",
 }
@@ -62,7 +63,7 @@ def test_one_request_is_found_everywhere_under_its_trace_id_though_nobody_sample
 def test_what_did_not_run_says_why(prove: Proof) -> None:
     results = prove()
     assert results["istio_requests_total"].detail == "an Envoy as published lacks the filter of Istio's that makes them"
-    assert "the query parses: sum(rate(traces_spanmetrics_calls_total{service=" in results["trace to metrics: Request rate"].detail
+    assert "the query parses: sum(rate(traces_spanmetrics_calls_total{service=" in results[RATE].detail
     assert results["Grafana itself"].detail.startswith("no Grafana answers")
 
 
@@ -273,7 +274,7 @@ CUTS: dict[str, tuple[str, str, Any, set[str], str]] = {
         "Prometheus", "exemplarTraceIdDestinations.0.name", "traceID", {"metric to trace"}, "exemplarTraceIdDestinations",
     ),
     "a query that does not parse": (
-        "Tempo", "tracesToMetrics.queries.0.query", "sum(rate({$__tags}[5m])", {"trace to metrics: Request rate"}, "tracesToMetrics",
+        "Tempo", "tracesToMetrics.queries.0.query", "sum(rate({$__tags}[5m])", {RATE}, "tracesToMetrics",
     ),
 }  # fmt: skip
 """Name of a cut to the datasource, the field, its value, the checks that must fail, and words that their hints must have."""
@@ -335,7 +336,7 @@ def test_the_collector_receives_an_access_log_for_each_request_that_a_proxy_coun
 def test_what_the_mesh_loses_while_the_collector_is_down_is_counted_by_envoy(signals: Signals, prove: Proof) -> None:
     before = {proxy: signals.envoy_counter(proxy, "logs_dropped") for proxy in PROXIES}
     requests, _ = requests_and_access_logs(signals)
-    signals.stop_collector()
+    signals.stop_one("collector")
     try:
         ask_twenty_times(signals)
 
@@ -394,7 +395,7 @@ def sending(signals: Signals) -> Iterator[Callable[..., None]]:
             setattr(signals, name, value)
         if "stack" in changed:
             signals.start_collector()
-        signals.start_senders(flush_every_ms=FLUSH_MS)
+        signals.start_senders()
 
     yield start
     start(stack=stack, authority=authority)

@@ -38,7 +38,7 @@ def pages(signals: Signals, prove: Proof) -> dict[str, dict[str, set[str]]]:
     prove()
     topology, table = signals.stack.topology, signals.table
     return {
-        "otelcol": exposed(signals._ports[OWN_METRICS], "/metrics"),
+        "otelcol": exposed(signals.port("collector", OWN_METRICS), "/metrics"),
         "loki": exposed(table.port(topology.loki), "/metrics"),
         "prometheus": exposed(table.port(topology.prometheus), "/metrics"),
         "envoy": exposed(signals._admin["sidecar"], "/stats/prometheus"),

@@ -62,7 +62,7 @@ def test_a_variable_that_grafana_does_not_know_is_named() -> None:
 
 def test_metric_queries_get_the_tags_under_the_names_of_metrics() -> None:
     found = dict(links.trace_to_metrics(data("tempo"), SPAN, TRACE))
-    assert found["Request rate"].text == 'sum(rate(traces_spanmetrics_calls_total{service="rolldice"}[5m]))'
+    assert found["Rate of sampled requests"].text == 'sum(rate(traces_spanmetrics_calls_total{service="rolldice"}[5m]))'
 
 
 def test_a_line_leads_to_its_trace_by_its_label() -> None:
