@@ -1,11 +1,12 @@
 """Building and installing of tools into the cache: all of a tool or nothing, one builder at a time, progress shown."""
 
+import contextlib
 import os
 import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rehearsal import console, processes, tools
@@ -22,8 +23,11 @@ _OFFLINE = re.compile(
 _DISK_FULL = re.compile(r"no space left on device|ENOSPC|disk quota exceeded", re.IGNORECASE)
 
 
-def bring(tool: Tool, place: str = "") -> Path:
-    """Builds or installs a tool into the cache and returns its folder; `place` says which of how many it is."""
+def bring(tool: Tool, place: str = "", following: Tool | None = None) -> Path:
+    """Builds or installs a tool into the cache and returns its folder; `place` says which of how many it is.
+
+    While it does, the Go modules of the `following` one are fetched: a compiler needs the processor, and that the network.
+    """
     target = tools.cache() / tool.folder
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +41,8 @@ def bring(tool: Tool, place: str = "") -> Path:
             with tempfile.TemporaryDirectory(prefix=f".{tool.folder}-", dir=target.parent, ignore_cleanup_errors=True) as temporary:
                 made = Path(temporary) / "made"
                 made.mkdir()
-                _WAYS[tool.source](tool, made, place)
+                with _fetching(following):
+                    _WAYS[tool.source](tool, made, place)
                 if not _is_whole(tool, made):
                     raise RehearsalError(f"{tool.name} {tool.version}: the build ended well, but {', '.join(tool.binaries)} is not there")
                 processes.remove(target)
@@ -56,20 +61,42 @@ def _build(tool: Tool, into: Path, place: str) -> None:
     flags = f"-s -w -X {tool.version_variable}={tool.version_prefix}{tool.version}" if tool.version_variable else "-s -w"
     # With a slash at its end the output is a folder, for several programs at once.
     output = f"{into}/" if len(tool.binaries) > 1 else str(into / tool.name)
-    # The toolchain is the one we chose: go.mod may not fetch another.
-    environment = {
+    tags = ["-tags", ",".join(tool.tags)] if tool.tags else []
+    # what debuggers read is taken out by -w in the end: not to write it in the first place is a tenth of a compiler's work
+    command = [str(go), "build", "-v", "-trimpath", "-gcflags=all=-dwarf=false", *tags, "-ldflags", flags, "-o", output, *tool.packages]
+    _run(f"building {tool.name} {tool.version}{place}", tool, command, ROOT / "tools" / tool.name, _go_environment())
+
+
+@contextlib.contextmanager
+def _fetching(tool: Tool | None) -> Iterator[None]:
+    """Fetches the modules that a tool's packages need, for as long as the block lasts. Whether that works is the build's to say."""
+    go = shutil.which("go")
+    if tool is None or tool.source != "go" or go is None:
+        yield
+        return
+    tags = ["-tags", ",".join(tool.tags)] if tool.tags else []
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [go, "list", "-deps", *tags, *tool.packages]
+        child = processes.start(
+            command, Path(temporary) / "output", die_with_parent=True, env=_go_environment(), cwd=ROOT / "tools" / tool.name
+        )
+        try:
+            yield
+        finally:
+            child.kill_session()
+
+
+def _go_environment() -> dict[str, str]:
+    """The toolchain is the one we chose: go.mod may not fetch another."""
+    return {
         **os.environ,
         "CGO_ENABLED": "0",
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
-        # the compiler collects its garbage a quarter as often: a third less of the processor's time for some memory more
+        # the compiler collects its garbage a quarter as often, for some memory more
         "GOGC": os.environ.get("GOGC", "400"),
         "GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -mod=readonly".strip(),
     }
-    tags = ["-tags", ",".join(tool.tags)] if tool.tags else []
-    # what debuggers read is taken out by -w in the end: not to write it in the first place is a tenth of a compiler's work
-    command = [str(go), "build", "-v", "-trimpath", "-gcflags=all=-dwarf=false", *tags, "-ldflags", flags, "-o", output, *tool.packages]
-    _run(f"building {tool.name} {tool.version}{place}", tool, command, ROOT / "tools" / tool.name, environment)
 
 
 def _go(wanted_by: Tool) -> Path:

@@ -218,8 +218,8 @@ def ensure(*wanted: str) -> dict[str, Path]:
     if missing:
         from rehearsal import building
 
-        for number, tool in enumerate(missing, 1):
-            building.bring(tool, f" ({number} of {len(missing)})" if len(missing) > 1 else "")
+        for number, (tool, following) in enumerate(zip(missing, [*missing[1:], None], strict=True), 1):
+            building.bring(tool, f" ({number} of {len(missing)})" if len(missing) > 1 else "", following)
     found = {name: find(name) for name in wanted}
     return {name: path for name, path in found.items() if path is not None}
 

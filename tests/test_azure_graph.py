@@ -375,4 +375,5 @@ def test_another_way_of_authenticating_leaves_the_service_accounts_where_they_ar
     for store in STORES:
         assert keyless.named("ServiceAccount", store).urn == with_key.named("ServiceAccount", store).urn
         for run in (keyless, with_key):
-            assert run.named("Release", store).inputs["values"]["serviceAccount"] == {"create": False, "name": store}
+            account = run.named("Release", store).inputs["values"]["serviceAccount"]
+            assert (account["create"], account["name"]) == (False, store)

@@ -136,6 +136,6 @@ def test_a_certificate_that_signs_itself_is_said(
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda message, *_, **__: said.append(message))
-    record({**EXPOSED, **config})
+    record({**EXPOSED, **config}, anew=True)
     assert len(said) == warnings
     assert all(f"grafana.exposure.host is {HOST}: certManager.issuer is selfSigned" in message for message in said)

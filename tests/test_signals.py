@@ -453,7 +453,7 @@ def test_a_stack_whose_signals_get_lost_is_refused_before_anything_is_made(monke
 
     monkeypatch.setattr(grafana, "datasource_links", swapped)
     with pytest.raises(ConfigurationError) as raised:
-        record({})
+        record({}, anew=True)
     assert len(raised.value.lines) == 2
     assert all(line.startswith("signals: datasource tempo jsonData.tracesToLogsV2.span") for line in raised.value.lines)
 

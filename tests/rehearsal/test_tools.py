@@ -21,6 +21,9 @@ import os, sys, time
 if sys.argv[1] == "version":
     print("go version go{version} linux/amd64")
     sys.exit()
+if sys.argv[1] == "list":
+    open({calls!r} + "-of-list", "a").write(" ".join(sys.argv[2:]) + "\\n")
+    time.sleep(600)
 open({calls!r}, "a").write(" ".join(sys.argv[1:]) + "\\n")
 open({pid!r}, "w").write(str(os.getpid()))
 print("example.com/one\\nexample.com/two", file=sys.stderr, flush=True)
@@ -178,6 +181,20 @@ def test_a_program_is_told_its_version_as_it_says_it(fake_go: Fake, tmp_path: Pa
     fake_go()
     tools.ensure(name)
     assert f"-s -w -X {flag} -o" in calls(tmp_path)[0]
+
+
+def test_the_modules_of_the_next_tool_are_fetched_while_one_is_built(fake_go: Fake, tmp_path: Path):
+    fake_go(seconds=3)
+    tools.ensure("loki", "promtool")
+    fetched = tmp_path / "calls-of-list"
+    assert fetched.read_text().split() == [
+        "-deps",
+        "-tags",
+        "remove_all_sd,enable_kubernetes_sd",
+        "github.com/prometheus/prometheus/cmd/prometheus",
+        "github.com/prometheus/prometheus/cmd/promtool",
+    ]
+    assert [process for process in processes.with_argument("-deps", [Path(sys.executable).name]) if process.is_running()] == []
 
 
 @pytest.mark.parametrize(("said", "used"), [(None, "400"), ("50", "50")])
