@@ -1,7 +1,8 @@
 """The collector under load, our configuration beside a bare one in the same run: spans and log lines per second, and CPU for a thousand.
 
 Same binary, same machine, same requests, rounds in turn. Bare means receiver to exporter and nothing else. `k8s_attributes` is left out,
-as it needs an API server. Then the trace store is away for a minute while spans come in, and what arrives in the end is counted.
+as it needs an API server; so is the second tier of tail sampling, for which the store stands. Then the trace store is away for a minute
+while spans come in, and what arrives in the end is counted.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from rich.console import Console
 from rich.table import Table
 
-from components import mesh_records, opentelemetry
+from components import mesh_records, opentelemetry, tail_sampling
 from rehearsal import console, processes, tools
 from rehearsal.errors import RehearsalError
 from signals import machine
@@ -122,6 +123,15 @@ def bare(config: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def lead(exporters: dict[str, Any], traces: int, logs: int) -> None:
+    """Leads exporters to two ports of this machine. With tail sampling, whoever takes the spans stands for the collectors that decide."""
+    if tail_sampling.EXPORTER in exporters:
+        exporters[tail_sampling.EXPORTER]["resolver"] = {"static": {"hostnames": [f"127.0.0.1:{traces}"]}}
+    else:
+        exporters["otlp_grpc/tempo"]["endpoint"] = f"127.0.0.1:{traces}"
+    exporters["otlp_http/loki"]["endpoint"] = f"http://127.0.0.1:{logs}/otlp"
+
+
 class Collector:
     """A collector of ours with its ports."""
 
@@ -149,8 +159,7 @@ def collecting(config: dict[str, Any], folder: Path, tempo: int, loki: int) -> I
     *taken, metrics = ports.take(len(wanted) + 1)
     moved = dict(zip(wanted, taken, strict=True))
     config = machine.listening(config, moved)
-    config["exporters"]["otlp_grpc/tempo"]["endpoint"] = f"127.0.0.1:{tempo}"
-    config["exporters"]["otlp_http/loki"]["endpoint"] = f"http://127.0.0.1:{loki}/otlp"
+    lead(config["exporters"], tempo, loki)
     reader = {"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": metrics}}}}
     config["service"]["telemetry"] = {"metrics": {"readers": [reader]}, "logs": {"level": "error"}}
     file, log = folder / "collector.yaml", folder / "collector.log"

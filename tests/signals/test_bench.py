@@ -9,7 +9,9 @@ from rich.console import Console
 
 from bench import signals as bench
 from components import mesh_records, opentelemetry
+from components.topology import plan
 from signals.rendering import read_stack
+from tests.stacks import settings_of
 
 pytestmark = pytest.mark.xdist_group("signals")
 
@@ -26,6 +28,15 @@ def test_bare_is_the_same_without_anything_between_receiver_and_exporter(config:
     for name, pipeline in config["service"]["pipelines"].items():
         assert bare["service"]["pipelines"][name] == {**pipeline, "processors": []}
     assert (bare["receivers"], bare["exporters"]) == (config["receivers"], config["exporters"])
+
+
+def test_the_first_of_two_tiers_is_measured_with_the_store_in_the_place_of_the_second() -> None:
+    settings = settings_of("distributed")
+    config = opentelemetry.collector_spec(settings, plan(settings))["config"]
+    bench.lead(config["exporters"], 1, 2)
+    assert config["exporters"]["load_balancing"]["resolver"] == {"static": {"hostnames": ["127.0.0.1:1"]}}
+    assert config["exporters"]["load_balancing"]["sending_queue"]["enabled"] is True
+    assert config["exporters"]["otlp_http/loki"]["endpoint"] == "http://127.0.0.1:2/otlp"
 
 
 def test_requests_are_what_applications_and_proxies_send() -> None:
