@@ -18,6 +18,7 @@ from components.istio import Istio
 from components.layer import LayerArgs
 from components.loki import Loki
 from components.opentelemetry import OpenTelemetry
+from components.otlp_tls import Encryption
 from components.prometheus import Prometheus
 from components.sample_app import PATH, SampleApp
 from components.storage import StorageArgs, storage_layer
@@ -50,7 +51,8 @@ password, client_secret = pulumi.Config().require_secret(config.ADMIN_PASSWORD),
 views = Grafana("views", GrafanaArgs(*args, password, client_secret), after(crds))
 Dashboards("dashboards", LayerArgs(*args), after(views.namespace))
 Exposure("entrance", LayerArgs(*args), after(certificates, mesh, views.namespace))
-sample = SampleApp("sample", LayerArgs(*args), after(crds, *mesh.membership, pipeline))
+encryption = Encryption("encryption", LayerArgs(*args), after(*mesh.membership, pipeline))
+sample = SampleApp("sample", LayerArgs(*args), after(crds, *mesh.membership, pipeline, encryption))
 
 looking = links.outputs(names)
 pulumi.export("grafanaUrl", looking["grafanaUrl"])

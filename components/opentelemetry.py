@@ -9,12 +9,13 @@ from pulumi_kubernetes.core.v1 import NamespacePatch, ServiceAccount
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs, ObjectMetaPatchArgs
 from pulumi_kubernetes.rbac.v1 import ClusterRole, ClusterRoleBinding, RoleRefArgs, SubjectArgs
 
-from components import images, mesh_records, tail_sampling
+from components import images, mesh_records, otlp_tls, tail_sampling
 from components.availability import ONE_AT_A_TIME, scattered
 from components.cert_manager import API_SERVER_BY_NAME
 from components.charts import values_file
-from components.layer import PRIVILEGED, Layer, LayerArgs
+from components.layer import PRIVILEGED, LayerArgs
 from components.merge import merge
+from components.otlp_tls import Trusting
 from components.presets import replicas, resources
 from components.script_job import HARDENED, POD
 from components.settings import Settings
@@ -56,6 +57,8 @@ def collector_config(topology: Topology) -> dict[str, Any]:
     if topology.tail_otlp is not None:
         traces, to_traces = tail_sampling.EXPORTER, tail_sampling.exporter(topology.tail_otlp)
 
+    tls = {"tls": otlp_tls.receiver_tls()} if topology.otlp_grpc.scheme == "https" else {}
+
     def pipeline(exporter: str, *processors: str) -> dict[str, Any]:
         # memory_limiter stands first, so that what is refused is refused before it costs memory; what asks for the connection, before batch
         return {"receivers": ["otlp"], "processors": ["memory_limiter", *processors, "batch"], "exporters": [exporter]}
@@ -64,8 +67,8 @@ def collector_config(topology: Topology) -> dict[str, Any]:
         "receivers": {
             "otlp": {
                 "protocols": {
-                    "grpc": {"endpoint": f"0.0.0.0:{topology.otlp_grpc.port}"},
-                    "http": {"endpoint": f"0.0.0.0:{topology.otlp_http.port}"},
+                    "grpc": {"endpoint": f"0.0.0.0:{topology.otlp_grpc.port}", **tls},
+                    "http": {"endpoint": f"0.0.0.0:{topology.otlp_http.port}", **tls},
                 }
             }
         },
@@ -105,6 +108,7 @@ def collector_spec(settings: Settings, topology: Topology) -> dict[str, Any]:
         "serviceAccount": topology.collector_account.name,
         "podAnnotations": dict(API_SERVER_BY_NAME),  # where it looks pods up
         "resources": resources("collector", settings.preset),
+        **(otlp_tls.collector_fields(topology) if settings.opentelemetry.tls else {}),
     }
 
 
@@ -141,8 +145,9 @@ def _spec(settings: Settings, topology: Topology, name: str, count: int, config:
 def instrumentation_spec(settings: Settings, topology: Topology) -> dict[str, Any]:
     """Spec of the Instrumentation: every language to the collector's OTLP over HTTP, images as the operator pins them."""
     small = resources("instrumentation", settings.preset)
+    tls = {"tls": otlp_tls.exporter_tls()} if settings.opentelemetry.tls else {}
     spec: dict[str, Any] = {
-        "exporter": {"endpoint": topology.otlp_http.url},
+        "exporter": {"endpoint": topology.otlp_http.url, **tls},
         "initContainerSecurityContext": HARDENED,
         "propagators": ["tracecontext", "baggage"],
         "sampler": {"type": "parentbased_traceidratio", "argument": f"{settings.opentelemetry.sampling_percentage / 100:g}"},
@@ -165,7 +170,7 @@ def instrumentation_spec(settings: Settings, topology: Topology) -> dict[str, An
     return spec
 
 
-class OpenTelemetry(Layer):
+class OpenTelemetry(Trusting):
     """Operator, collector and Instrumentation. Whoever depends on this layer may annotate its pods."""
 
     token = "pipeline:OpenTelemetry"
@@ -179,6 +184,8 @@ class OpenTelemetry(Layer):
             # ready means its certificate is mounted and its webhooks answer: chart 0.122.0 probes /readyz of the webhook server
             needs.append(self._release(release, values(settings), self._namespace(release.namespace)))
         needs += self._pod_readers(topology.collector_account, needs[0])
+        if settings.opentelemetry.tls:
+            self._encrypt(settings, topology, needs[0])
         # whoever sends finds the other when it is there: what comes before waits in a queue
         for version, kind, resource, spec in (
             ("v1beta1", "OpenTelemetryCollector", topology.tail_collector, tail_spec(settings, topology)),
@@ -193,6 +200,22 @@ class OpenTelemetry(Layer):
                     f"{namespace}-privileged", metadata=ObjectMetaPatchArgs(name=namespace, labels=PRIVILEGED), opts=self._child()
                 )
         self.register_outputs({"otlpGrpc": topology.otlp_grpc.authority, "otlpHttp": topology.otlp_http.url})
+
+    def _encrypt(self, settings: Settings, topology: Topology, namespace: Resource) -> None:
+        """The authority, the collector's certificate, and trust in the authority for everybody but the sample, which sees to its own."""
+        home = topology.telemetry_namespace
+        for kind, name, spec in (
+            ("Issuer", otlp_tls.ROOT_ISSUER, {"selfSigned": {}}),
+            ("Certificate", otlp_tls.AUTHORITY, otlp_tls.authority_spec()),
+            ("Issuer", otlp_tls.AUTHORITY, {"ca": {"secretName": otlp_tls.AUTHORITY}}),
+            ("Certificate", otlp_tls.CERTIFICATE, otlp_tls.certificate_spec(topology)),
+        ):
+            self._custom("cert-manager.io/v1", kind, name, home, spec, [namespace], logical=f"{name}-{kind.lower()}")
+        script = self._publisher(topology, namespace)
+        places = [home, *settings.opentelemetry.trusting_namespaces]
+        rights = [made for place in places for made in self._authority_in(place, topology, namespace)]
+        self._published(otlp_tls.AUTHORITY, places, settings, topology, *script, *rights)
+        self._published_weekly(settings, topology, *script, *rights)
 
     def _pod_readers(self, account: AccountAddress, namespace: Resource) -> list[Resource]:
         """The collector's ServiceAccount and its right to look pods up: without it, it never gets ready."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pulumi import ResourceOptions
+from pulumi import Resource, ResourceOptions
 from pulumi_kubernetes import apps, core
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components import mesh_access
-from components.layer import PRIVILEGED, RESTRICTED, SKIP_AWAIT, Layer, LayerArgs
+from components.layer import PRIVILEGED, RESTRICTED, SKIP_AWAIT, LayerArgs
+from components.otlp_tls import AUTHORITY, Trusting
 from components.presets import resources
 from components.settings import Settings
 from components.topology import Topology
@@ -117,7 +118,7 @@ def access_specs(settings: Settings, topology: Topology) -> dict[str, dict[str, 
     }
 
 
-class SampleApp(Layer):
+class SampleApp(Trusting):
     """rolldice with its Service, Gateway and VirtualService."""
 
     token = "sample:SampleApp"
@@ -142,8 +143,12 @@ class SampleApp(Layer):
             spec=core.v1.ServiceSpecArgs(selector={"app.kubernetes.io/name": service.name}, ports=[port]),
             opts=self._child(namespace),
         )
+        needs: list[Resource] = [namespace]
+        if settings.opentelemetry.tls:  # its SDK is told of a file that must be there
+            rights = self._authority_in(service.namespace, topology, namespace)
+            needs.append(self._published(f"{AUTHORITY}-{service.namespace}", [service.namespace], settings, topology, *rights))
         apps.v1.Deployment(
-            service.name, metadata=ObjectMetaArgs(**names), spec=deployment_spec(settings, topology), opts=self._child(namespace)
+            service.name, metadata=ObjectMetaArgs(**names), spec=deployment_spec(settings, topology), opts=self._child(*needs)
         )
         security, strict = "security.istio.io/v1", mesh_access.strict_spec()
         self._custom(security, "PeerAuthentication", mesh_access.EVERY_POD, service.namespace, strict, [namespace], logical="sample-strict")

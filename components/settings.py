@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from components.settings_access import ClusterNetworkSettings
 from components.settings_alerting import AlertingSettings, SloSettings
 from components.settings_azure import AzureSettings, ClusterSettings, StorageSettings
 from components.settings_base import (
@@ -231,6 +232,11 @@ class OpenTelemetrySettings(Model):
     """How many collectors run. Default: what the preset says."""
     sampling_percentage: Percentage = 100.0
     """Share of traces that an application starts by itself, in per cent; one that the mesh started follows the mesh."""
+    tls: bool = False
+    """Whether the collector takes OTLP under TLS alone, with a certificate of an authority of its own that proxies and SDKs are given."""
+    trusting_namespaces: Annotated[tuple[DnsLabel, ...], Field(strict=False)] = ()
+    """Namespaces of applications that send OTLP: each gets the ConfigMap otlp-ca with the authority's certificate, without which the pods
+    that the Instrumentation names do not start. The sample's own always does."""
     go: bool = False
     """Auto-instrumentation of Go. Its agent is a privileged sidecar that reads other processes through eBPF, so it needs
     `goExceptionNamespaces`."""
@@ -268,14 +274,6 @@ class LoadSettings(Model):
     """Megabytes (10^6 bytes) of logs: the pods' standard output, logs over OTLP and the mesh's access logs together."""
     active_series: Annotated[int, Field(ge=0, le=10**12)] | None = None
     """Time series that Prometheus holds at once."""
-
-
-class ClusterNetworkSettings(Model):
-    """Who may connect to the stack's own pods."""
-
-    policies: bool = True
-    """Whether each namespace of the stack is closed by NetworkPolicies to all but the connections that the signal graph has. They bind only
-    where the cluster's network plugin enforces them (in AKS: Cilium, Calico or Azure's own, chosen when the cluster is made)."""
 
 
 class SampleAppSettings(Model):

@@ -177,6 +177,17 @@ def _strict_namespaces_are_of_others(settings: Settings) -> Iterator[str]:
             yield f"istio.strictNamespaces.{index} is {namespace}: that is the sample's, which is strict already; remove it"
 
 
+def _trusting_namespaces_have_whom_to_trust(settings: Settings) -> Iterator[str]:
+    chosen = settings.opentelemetry
+    if chosen.trusting_namespaces and not chosen.tls:
+        yield "opentelemetry.trustingNamespaces is set while opentelemetry.tls is false: there is no authority to trust; remove the key"
+    for index, namespace in enumerate(chosen.trusting_namespaces):
+        if namespace in chosen.trusting_namespaces[:index]:
+            yield f"opentelemetry.trustingNamespaces.{index} is {namespace}: it stands there twice"
+        if namespace == SAMPLE_NAMESPACE:
+            yield f"opentelemetry.trustingNamespaces.{index} is {namespace}: that is the sample's, which trusts already; remove it"
+
+
 RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _azure_is_described,
     _azure_is_used,
@@ -189,6 +200,7 @@ RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (
     _go_needs_our_operator,
     _challenges_need_our_mesh,
     _strict_namespaces_are_of_others,
+    _trusting_namespaces_have_whom_to_trust,
     control_planes_differ,
     canaries_are_of_our_mesh,
     _objectives_differ,

@@ -260,7 +260,8 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
     canary = settings.istio.canary
     prometheus = kube_prometheus_fullname("prom")
     collector, tail, telemetry = "otel", "otel-tail", "observability"
-    otlp_grpc, otlp_http = (Service(collector_service(collector), telemetry, port) for port in (4317, 4318))
+    scheme = "https" if settings.opentelemetry.tls else "http"
+    otlp_grpc, otlp_http = (Service(collector_service(collector), telemetry, port, scheme) for port in (4317, 4318))
     tail_otlp = Service(headless_service(tail), telemetry, 4317) if settings.telemetry.tail_sampling else None
     metrics = _metrics(settings)
     gateway, gateway_label = _gateway(settings)

@@ -16,14 +16,18 @@ from signals.pods import Pod
 EXPORTERS = {f"OTEL_{signal}_EXPORTER": "otlp" for signal in ("TRACES", "METRICS", "LOGS")}
 
 
-def environment(instrumentation: Mapping[str, Any], pod: Pod, container: str, packages: Path) -> dict[str, str]:
-    """What the webhook adds to the environment of a Python container; `packages` is where the instrumentation's packages are."""
+def environment(
+    instrumentation: Mapping[str, Any], pod: Pod, container: str, packages: Path, authorities: Mapping[str, Path] | None = None
+) -> dict[str, str]:
+    """What the webhook adds to the environment of a Python container; `packages` is where the instrumentation's packages are, `authorities`
+    the folder that stands for each ConfigMap in the pod's namespace."""
     own, mine = (_variables(part) for part in (instrumentation, instrumentation.get("python", {})))
     sampler = instrumentation.get("sampler", {})
     by_label = instrumentation.get("defaults", {}).get("useLabelsForResourceAttributes", False)
     said = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": instrumentation["exporter"]["endpoint"],
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": _authority(instrumentation["exporter"].get("tls", {}), authorities or {}),
         "OTEL_PROPAGATORS": ",".join(instrumentation.get("propagators", [])),
         "OTEL_TRACES_SAMPLER": sampler.get("type", ""),
         "OTEL_TRACES_SAMPLER_ARG": sampler.get("argument", ""),
@@ -34,6 +38,11 @@ def environment(instrumentation: Mapping[str, Any], pod: Pod, container: str, pa
         "PYTHONPATH": f"{packages / 'opentelemetry/instrumentation/auto_instrumentation'}:{packages}",
     }
     return {**{name: value for name, value in said.items() if value}, **own, **mine}
+
+
+def _authority(tls: Mapping[str, Any], authorities: Mapping[str, Path]) -> str:
+    """The file with the authority to trust, where the webhook would mount it from a ConfigMap: exporter.go, `configureExporter`."""
+    return str(authorities[tls["configMapName"]] / tls["ca_file"]) if tls.get("ca_file") else ""
 
 
 def _variables(part: Mapping[str, Any]) -> dict[str, str]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from components.signals.encryption import rule_tls
 from signals.pods import Pod
 
 TEXT_FORMAT = (
@@ -69,7 +71,22 @@ def environment(mesh: Mapping[str, Any], pod: Pod) -> dict[str, str]:
     return variables
 
 
-def bootstrap(mesh: Mapping[str, Any], telemetry: Mapping[str, Any], proxy: Proxy, local: Callable[[str], str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Encrypting:
+    """What a proxy knows of how to encrypt: a DestinationRule, and the certificates of the authorities that it may name."""
+
+    rule: Mapping[str, Any]
+    authorities: Mapping[str, Path]
+    """`credentialName` to the file that stands for what istiod would give."""
+
+
+def bootstrap(
+    mesh: Mapping[str, Any],
+    telemetry: Mapping[str, Any],
+    proxy: Proxy,
+    local: Callable[[str], str],
+    encrypting: Encrypting | None = None,
+) -> dict[str, Any]:
     """Bootstrap of one proxy. `local` turns host:port of the cluster into host:port of this machine.
 
     Raises KeyError where the Telemetry names a provider that the mesh does not have.
@@ -97,7 +114,9 @@ def bootstrap(mesh: Mapping[str, Any], telemetry: Mapping[str, Any], proxy: Prox
         manager["tracing"] = _tracing(*traces[0], proxy.pod)
     collectors = {_cluster_name(provider): provider for provider in (*logs, *(provider for _, provider in traces))}
     clusters = [_cluster("upstream", f"127.0.0.1:{proxy.upstream}", grpc=False)]
-    clusters += [_cluster(name, local(f"{p['service']}:{p['port']}"), grpc=True) for name, p in collectors.items()]
+    for name, provider in collectors.items():
+        cluster = _cluster(name, local(f"{provider['service']}:{provider['port']}"), grpc=True)
+        clusters.append(cluster | _encrypted(provider, encrypting))
     clusters += [_cluster(authority, authority, grpc=False) for authority in dict.fromkeys(proxy.passes_on.values())]
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     runtime = {} if proxy.flush_every_ms is None else {"tracing.opentelemetry.flush_interval_ms": proxy.flush_every_ms}
@@ -171,6 +190,25 @@ def _tracing(entry: Mapping[str, Any], provider: Mapping[str, Any], pod: Pod) ->
 
 def _grpc(provider: Mapping[str, Any]) -> dict[str, Any]:
     return {"envoy_grpc": {"cluster_name": _cluster_name(provider), "authority": provider["service"]}}
+
+
+def _encrypted(provider: Mapping[str, Any], encrypting: Encrypting | None) -> dict[str, Any]:
+    """The part of a cluster that a DestinationRule adds: istio 1.30 pilot/pkg/networking/core/cluster_tls.go, constructUpstreamTLS."""
+    tls = rule_tls(encrypting.rule, provider["service"], provider["port"]) if encrypting else {}
+    if not tls or encrypting is None:
+        return {}
+    names = [{"san_type": "DNS", "matcher": {"exact": name}} for name in tls["subjectAltNames"]]
+    authority = {"filename": str(encrypting.authorities[tls["credentialName"]])}
+    context = {
+        "@type": f"{_TYPES}.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+        "sni": tls["sni"],
+        "common_tls_context": {
+            "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"},
+            "alpn_protocols": ["h2"],
+            "validation_context": {"trusted_ca": authority, "match_typed_subject_alt_names": names},
+        },
+    }
+    return {"transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": context}}
 
 
 def _cluster_name(provider: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from components.topology import Service, Topology
@@ -125,6 +126,18 @@ def listening(config: dict[str, Any], ports: Mapping[int, int]) -> dict[str, Any
         return f"127.0.0.1:{ports[int(match.group(1))]}" if match else data
 
     return moved(config)
+
+
+def mounted(config: Any, folders: Mapping[str, Path]) -> Any:
+    """A configuration with what a pod would have mounted read from folders of this machine."""
+    if isinstance(config, Mapping):
+        return {key: mounted(value, folders) for key, value in config.items()}
+    if isinstance(config, list):
+        return [mounted(value, folders) for value in config]
+    for place, folder in folders.items():
+        if isinstance(config, str) and config.startswith(f"{place}/"):
+            return str(folder / config.removeprefix(f"{place}/"))
+    return config
 
 
 def listeners(config: Any) -> Iterator[int]:

@@ -14,14 +14,14 @@ from typing import Any
 
 import yaml
 
-from components import istio, opentelemetry, sample_app, tail_sampling
+from components import istio, opentelemetry, otlp_tls, sample_app, tail_sampling
 from components.charts import ROOT
 from components.topology import Service
 from rehearsal import console, processes, tools
 from rehearsal.azurite import KEY, Azurite
 from rehearsal.errors import RehearsalError
 from rehearsal.processes import Process
-from signals import api_server, application, blobs, envoy, loki, machine, pods, prometheus, sink, tempo
+from signals import api_server, application, blobs, certificates, envoy, loki, machine, pods, prometheus, sink, tempo
 from signals.api_server import ApiServer
 from signals.pods import Pod
 from signals.rendering import Rendered, Stack
@@ -54,6 +54,8 @@ class Signals:
         self.sink: sink.Sink | None = None
         self.api_server: ApiServer | None = None
         self._rendered = Rendered(stack, folder / "mirror")
+        self.authority = folder / "certificates"
+        """Folder with the certificate of the authority that proxies and the application trust."""
         self._flush_every_ms: int | None = None
         self._ports: dict[str, dict[int, int]] = {}
         """Collector to its ports in the cluster, and here."""
@@ -72,9 +74,13 @@ class Signals:
         if self.stack.topology.tail_otlp is not None:
             self.start_tail(quickly if flush_every_ms is not None else lambda config: config)
         self.start_collector()
+        self.start_senders()
+
+    def start_senders(self) -> None:
+        """The application and both proxies; those that run are stopped."""
         mesh = istio.mesh_config(self.stack.settings, self.stack.topology)
         for pod in (pods.gateway(self.stack, self._rendered), self.inner):
-            self._start_envoy(mesh, pod, flush_every_ms)
+            self._start_envoy(mesh, pod, self._flush_every_ms)
         self.start_application()
 
     def start_prometheus(self, change: Change = lambda spec: spec) -> None:
@@ -117,6 +123,8 @@ class Signals:
         config = self.table.here(machine.listening(config, ports))
         reader = config["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]
         reader |= {"host": "127.0.0.1", "port": ports[OWN_METRICS]}
+        if self.stack.settings.opentelemetry.tls:
+            config = machine.mounted(config, {otlp_tls.MOUNT: self._certificates()})
         file = self.folder / f"{name}.yaml"
         file.write_text(yaml.safe_dump(config))
         command = [tools.ensure("otelcol")["otelcol"], f"--config={file}"]
@@ -134,7 +142,8 @@ class Signals:
             endpoint = instrumentation["exporter"]["endpoint"].replace(collector, f":{self._outbound_port}")
             instrumentation = {**instrumentation, "exporter": {**instrumentation["exporter"], "endpoint": endpoint}}
         pod = pods.sample(self.stack)
-        variables = application.environment(instrumentation, pod, self.stack.topology.sample.name, packages)
+        authorities = {otlp_tls.AUTHORITY: self.authority}
+        variables = application.environment(instrumentation, pod, self.stack.topology.sample.name, packages, authorities)
         if self._flush_every_ms is not None:
             variables |= dict.fromkeys(FLUSHES, str(self._flush_every_ms))
         port = self._application_port
@@ -156,13 +165,26 @@ class Signals:
             flush_every_ms=flush_every_ms,
             passes_on={self._outbound_port: f"127.0.0.1:{self.table.port(topology.otlp_http)}"} if pod.kind == "sidecar" else {},
         )
-        bootstrap = envoy.bootstrap(mesh, istio.telemetry_spec(self.stack.settings), proxy, self.table.here)
+        encrypting = self._encrypting() if self.stack.settings.opentelemetry.tls else None
+        bootstrap = envoy.bootstrap(mesh, istio.telemetry_spec(self.stack.settings), proxy, self.table.here, encrypting)
         file = self.folder / f"{pod.kind}.json"
         file.write_text(json.dumps(bootstrap))
         command = [tools.ensure("envoy")["envoy"], "-c", file, "--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"]
         env = {"PATH": os.environ["PATH"], **envoy.environment(mesh, pod)}
         ports = [proxy.port, proxy.admin, *proxy.passes_on]
         self._replace(pod.kind, command, ports, lambda: _status(proxy.admin, "/ready") == 200, env=env)
+
+    def _certificates(self) -> Path:
+        """What cert-manager would write into the collector's Secret; made once."""
+        folder = self.folder / "certificates"
+        if not folder.is_dir():
+            certificates.write(otlp_tls.certificate_spec(self.stack.topology), otlp_tls.authority_spec(), folder)
+        return folder
+
+    def _encrypting(self) -> envoy.Encrypting:
+        """What istiod would give every proxy: the DestinationRule, and the authority in the ConfigMap that it names."""
+        name = f"configmap://{self.stack.topology.telemetry_namespace}/{otlp_tls.AUTHORITY}"
+        return envoy.Encrypting(otlp_tls.destination_spec(self.stack.topology), {name: self.authority / otlp_tls.AUTHORITY_FILE})
 
     # asking
 

@@ -19,6 +19,11 @@ NODE_LABEL = mesh_records.NODE.replace(".", "_")
 """As Loki spells it."""
 NO_GRAFANA = "no Grafana answers: its links were expanded here as it does, and run against the stores"
 
+NOTHING_CAME = (
+    "nothing came through the collector: is it ready, do the mesh's providers and the Instrumentation name its address? Where it takes TLS "
+    "alone (opentelemetry.tls), DestinationRule otel-collector and ConfigMap otlp-ca must give its authority"
+)
+
 
 def verify(places: Places, subject: Subject, wait_seconds: float, longest: float = LONGEST_SECONDS) -> list[Result]:
     """Sends one request and follows it everywhere; all results, in the order of the path, after `longest` seconds at most."""
@@ -63,13 +68,16 @@ def _traces(evidence: Evidence, subject: Subject) -> list[Result]:
             f"the collectors that decide (otelcol_loadbalancer_num_backends), and they must keep what says {TRACE_STATE}"
         )
     elif not evidence.spans:
-        where = "nothing came through the collector: is it ready, do the mesh's providers and the Instrumentation name its address?"
+        where = NOTHING_CAME
     else:
         where = ""
     mesh = (
         "Telemetry mesh-observability must name the provider otel-tracing, and istiod must know its Service (logs: could not find cluster)"
     )
-    app = "the pod must have been made after the Instrumentation, with its init container (instrumentation.opentelemetry.io/inject-python)"
+    app = (
+        "the pod must have been made after the Instrumentation, with its init container (instrumentation.opentelemetry.io/inject-python); "
+        "where the collector takes TLS alone, ConfigMap otlp-ca of its namespace must hold the authority"
+    )
     seconds = evidence.seconds["spans"]
     own = [s for s in evidence.mesh_spans if s.service == subject.service] if subject.sidecar else evidence.mesh_spans
     return [
@@ -90,7 +98,7 @@ def _logs(evidence: Evidence, subject: Subject) -> list[Result]:
             "(otelcol_exporter_send_failed_log_records_total), or Loki keeps no trace_id (allow_structured_metadata)"
         )
     elif not evidence.lines:
-        where = "nothing came through the collector: is it ready, do the mesh's providers and the Instrumentation name its address?"
+        where = NOTHING_CAME
     else:
         where = ""
     access = (

@@ -177,7 +177,8 @@ def _questions(places: Places, subject: Subject, evidence: Evidence) -> dict[str
 
 
 def _grew(values: list[list[Any]], since: float) -> bool:
-    """Whether a counter is higher after a moment than before it; one that begins after it has grown from nothing."""
+    """Whether a counter is higher after a moment than before it; one that begins after it, or anew, has grown from nothing."""
     before = [float(value) for at, value in values if at < since]
     after = [float(value) for at, value in values if at >= since]
-    return bool(after) and after[-1] > (before[-1] if before else 0)
+    last = before[-1] if before else 0.0
+    return any(value > last or 0 < value < last for value in after)

@@ -10,7 +10,7 @@ from components.grants import ROLE_NAMES
 from components.signals import views
 from components.signals.configured import at
 from components.signals.entrance import BROWSERS, COMMUNITY, DASHBOARD, ENTRA_ID, SIGN_IN, VIEW
-from components.signals.listeners import BLOB, OTLP_GRPC, OTLP_HTTP, PUSH, api
+from components.signals.listeners import BLOB, OTLP_GRPC, OTLP_HTTP, PUSH, api, over
 from components.signals.model import Edge, Link
 from components.signals.monitors import MERGED, monitored
 from components.signals.reading import Graph, resolve
@@ -52,7 +52,8 @@ def _the_plan_is_what_is_configured(g: Graph) -> Iterator[str]:
         if service is None:
             continue
         said = f"topology.{name}"
-        found = resolve(Edge("plan", said, f"{service.authority}{path}", protocol, said), g.listeners)
+        spoken = over(protocol, service.scheme == "https")
+        found = resolve(Edge("plan", said, f"{service.authority}{path}", spoken, said), g.listeners)
         if found.target != node:
             yield f"{said} is {found.at}: {found.why or f'that is {found.target}, not {node}'}"
 

@@ -7,7 +7,19 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from components import alloy, exposure, grafana, istio, loki, opentelemetry, prometheus, sample_app, sign_in, tempo
+from components import (
+    alloy,
+    exposure,
+    grafana,
+    istio,
+    loki,
+    opentelemetry,
+    otlp_tls,
+    prometheus,
+    sample_app,
+    sign_in,
+    tempo,
+)
 from components.addresses import SecretKey
 from components.grants import Grant, grants
 from components.settings import Settings
@@ -43,6 +55,12 @@ class Configured:
     entrance: exposure.Specs | None
     sample: Values | None
     """Spec of the sample's Deployment."""
+    destination: Values | None
+    """Spec of the DestinationRule by which proxies encrypt what they send to the collector."""
+    certificate: Values | None
+    """Spec of the collector's Certificate."""
+    trusting: tuple[str, ...]
+    """Namespaces with a ConfigMap of the authority that signed it."""
     grants: tuple[Grant, ...]
     secrets: tuple[SecretKey, ...]
     """Keys that a layer writes into a Secret, of blob storage and of Grafana's sign-in."""
@@ -70,6 +88,9 @@ def configured(settings: Settings, topology: Topology) -> Configured:
         grafana=grafana.values(settings, topology),
         entrance=exposure.specs(topology),
         sample=sample_app.deployment_spec(settings, topology) if settings.sample_app.image else None,
+        destination=otlp_tls.destination_spec(topology) if settings.opentelemetry.tls else None,
+        certificate=otlp_tls.certificate_spec(topology) if settings.opentelemetry.tls else None,
+        trusting=otlp_tls.trusting_namespaces(settings, topology),
         grants=grants(topology),
         secrets=(*(blobs.key for blobs in stores if not blobs.identity), *sign_in.secrets(settings, topology)),
     )

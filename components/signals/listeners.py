@@ -10,9 +10,16 @@ from components.signals.model import Address, Listener, address
 from components.topology import collector_service, headless_service, kube_prometheus_fullname
 
 OTLP_GRPC, OTLP_HTTP = "otlp/grpc", "otlp/http"
+TLS = " over TLS"
+"""End of a protocol's name where it is encrypted."""
 PUSH, REMOTE_WRITE, BLOB = "loki push", "remote write", "blob"
 RECEIVERS = {"grpc": OTLP_GRPC, "http": OTLP_HTTP}
 """The collector's names of OTLP's two forms."""
+
+
+def over(protocol: str, tls: bool) -> str:
+    """The protocol by the name that it has under TLS, or in clear."""
+    return f"{protocol}{TLS}" if tls else protocol
 
 
 def api(kind: str) -> str:
@@ -29,9 +36,10 @@ def _collectors(c: Configured) -> Iterator[Listener]:
     names = {"collector": collector_service(c.topology.collector), "tail": headless_service(c.topology.tail_collector)}
     for node, spec in (("collector", c.collector), ("tail", c.tail)):
         for key, protocol in RECEIVERS.items():
-            endpoint = at(spec, f"config.receivers.otlp.protocols.{key}.endpoint")
-            if endpoint:
-                yield Listener(node, Address(f"{names[node]}.{c.topology.telemetry_namespace}", int(endpoint.rpartition(":")[2])), protocol)
+            said = at(spec, f"config.receivers.otlp.protocols.{key}", {})
+            if said.get("endpoint"):
+                place = Address(f"{names[node]}.{c.topology.telemetry_namespace}", int(said["endpoint"].rpartition(":")[2]))
+                yield Listener(node, place, over(protocol, bool(said.get("tls"))))
 
 
 def _tempo(c: Configured) -> Iterator[Listener]:

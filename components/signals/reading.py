@@ -8,6 +8,7 @@ from components.grants import Grant
 from components.settings import Settings
 from components.signals import entrance, listeners, monitors, senders, views
 from components.signals.configured import Configured, configured
+from components.signals.listeners import TLS
 from components.signals.model import Defect, Edge, Exemplars, KeyRead, Link, Listener, Monitor, Need, Node, Selector, address
 from components.topology import Topology
 
@@ -87,6 +88,9 @@ def resolve(edge: Edge, taken: tuple[Listener, ...]) -> Resolved:
         return Resolved(edge, right[0].node, str(to))
     if speaking:
         return Resolved(edge, None, str(to), f"{speaking[0].node} takes {edge.protocol} at {_list(speaking)}")
+    if [listener for listener in at_port if listener.protocol.removesuffix(TLS) == edge.protocol.removesuffix(TLS)]:
+        clear = "is sent in clear to a port that takes TLS alone" if not edge.protocol.endswith(TLS) else "is TLS to a port that takes none"
+        return Resolved(edge, None, str(to), f"{edge.protocol} {clear}")
     if at_port:
         return Resolved(edge, None, str(to), f"{edge.protocol} goes to a port of {', '.join(dict.fromkeys(x.protocol for x in at_port))}")
     if at_host:

@@ -10,7 +10,8 @@ from components import mesh_records, tail_sampling
 from components.addresses import ServiceAccount
 from components.grants import IN_CLUSTER, LOOK_PODS_UP
 from components.signals.configured import Configured, at
-from components.signals.listeners import BLOB, OTLP_GRPC, OTLP_HTTP, PUSH, REMOTE_WRITE
+from components.signals.encryption import rule_tls, trust
+from components.signals.listeners import BLOB, OTLP_GRPC, OTLP_HTTP, PUSH, REMOTE_WRITE, over
 from components.signals.model import Defect, Edge, Exemplars, KeyRead, Need
 from components.signals.stores import stores
 from components.signals.tail import decided, endpoint
@@ -49,6 +50,7 @@ def sent(c: Configured) -> Found:
     yield from decided(c)
     yield from _generator(c)
     yield from stores(c, BLOB)
+    yield from trust(c)
 
 
 def _mesh(c: Configured) -> Found:
@@ -64,7 +66,8 @@ def _mesh(c: Configured) -> Found:
                 yield Defect(f"Telemetry {key} names provider {name}: it is of kind {kind}, which sends no {signal}s")
             else:
                 body = providers[name][kind]
-                protocol = OTLP_HTTP if "http" in body else OTLP_GRPC
+                encrypted = bool(rule_tls(c.destination, body.get("service"), body.get("port")))
+                protocol = over(OTLP_HTTP if "http" in body else OTLP_GRPC, encrypted)
                 for proxy in proxies(c):
                     yield Edge(signal, proxy, f"{body.get('service')}:{body.get('port')}", protocol, said)
                 yield from _named(signal, body, said)
@@ -87,7 +90,7 @@ def _named(signal: str, provider: Mapping[str, Any], said: str) -> Found:
 def _applications(c: Configured) -> Found:
     endpoint = at(c.instrumentation, "exporter.endpoint", "")
     env = {entry["name"]: entry.get("value") for entry in c.instrumentation.get("env", [])}
-    protocol = SDK_PROTOCOLS.get(str(env.get("OTEL_EXPORTER_OTLP_PROTOCOL")), OTLP_HTTP)
+    protocol = over(SDK_PROTOCOLS.get(str(env.get("OTEL_EXPORTER_OTLP_PROTOCOL")), OTLP_HTTP), endpoint.startswith("https://"))
     for signal in (SPAN, METRIC, LOG):
         yield Edge(signal, "applications", endpoint, protocol, "Instrumentation exporter.endpoint")
     if at(c.instrumentation, "defaults.useLabelsForResourceAttributes") is not True:

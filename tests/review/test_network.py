@@ -20,10 +20,10 @@ from review.recorder import ROOT
 from review.render import Rendering
 from review.work import render
 from tests import reference
-from tests.stacks import EVERY, IMAGE, PASSWORD, installs, settings_of
+from tests.stacks import EVERY, HOST, IMAGE, PASSWORD, installs, settings_of
 
 CONFIGS: dict[str, dict[str, Any]] = {
-    "sidecar": {"sampleApp": {"image": IMAGE}},
+    "sidecar": {"sampleApp": {"image": IMAGE}, "opentelemetry": {"tls": True}, "grafana": {"exposure": {"host": HOST}}},
     "ambient": EVERY["ambient"],
     "keyless-distributed": EVERY["keyless-distributed"],
     "existing": EVERY["existing"],

@@ -24,18 +24,23 @@ CONFIG = {
     "grafanaAdminPassword": PASSWORD,
     "sampleApp": {"image": IMAGE},
     "istio": {"gatewayService": "ClusterIP", "samplingPercentage": 0},
-    "opentelemetry": {"samplingPercentage": 0},
+    "opentelemetry": {"samplingPercentage": 0, "tls": True},
 }
-"""The stack `local` where nobody samples anything: what the proof finds all the same, its own traceparent has asked for."""
+"""The stack `local` where nobody samples anything: what the proof finds all the same, its own traceparent has asked for. And, unlike there,
+the collector takes TLS alone, as in staging and prod."""
+IN_CLEAR = {**CONFIG, "opentelemetry": {"samplingPercentage": 0}}
 Proof = Callable[..., dict[str, Result]]
+
+
+def stack_of(config: dict[str, Any]) -> Stack:
+    settings = parse(config)
+    return Stack("local", settings, plan(settings, "istio-stack", "local"))
 
 
 @pytest.fixture(scope="module")
 def signals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signals]:
-    settings = parse(CONFIG)
-    stack = Stack("local", settings, plan(settings, "istio-stack", "local"))
-    assert stack.topology == read_stack("local").topology
-    with running(stack, tmp_path_factory.mktemp("signals"), flush_every_ms=FLUSH_MS) as found:
+    assert stack_of(IN_CLEAR).topology == read_stack("local").topology
+    with running(stack_of(CONFIG), tmp_path_factory.mktemp("signals"), flush_every_ms=FLUSH_MS) as found:
         yield found
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import http.client
 import json
+import socket
+import ssl
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 
-from components import grafana, mesh_records
+from components import grafana, mesh_records, otlp_tls
 from components.alerts import health
 from rehearsal import processes
 from rehearsal.errors import RehearsalError
-from signals import places, pods
+from signals import certificates, places, pods
 from signals.run import Signals
-from tests.signals.conftest import CUT_WAIT_SECONDS, Proof
+from tests.signals.conftest import CUT_WAIT_SECONDS, IN_CLEAR, Proof, stack_of
 from verify import links, stores
 from verify.evidence import gather
 from verify.results import Result, exit_code
@@ -350,6 +354,69 @@ def test_what_the_mesh_loses_while_the_collector_is_down_is_counted_by_envoy(sig
     finally:
         signals.start_collector()
     assert states(prove(), "failed") == set()
+
+
+# encryption: all of the above went over TLS
+
+
+def posted(signals: Signals, context: ssl.SSLContext | None) -> int:
+    """Status of an empty OTLP request over HTTP."""
+    port = signals.table.port(signals.stack.topology.otlp_http)
+    made = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    if context is not None:
+        made = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=context)
+    with contextlib.closing(made) as connection:
+        connection.request("POST", "/v1/traces", body="{}", headers={"Content-Type": "application/json"})
+        return connection.getresponse().status
+
+
+def test_the_collector_refuses_what_is_not_encrypted_and_old_tls(signals: Signals) -> None:
+    trusting = ssl.create_default_context(cafile=str(signals.authority / "ca.crt"))
+    assert posted(signals, trusting) == 200
+    assert posted(signals, None) == 400
+    with socket.create_connection(("127.0.0.1", signals.table.port(signals.stack.topology.otlp_grpc)), timeout=10) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+        assert connection.recv(100)[:1] != b"\x00"  # no settings frame: nobody speaks HTTP/2 in clear there
+    trusting.set_ciphers("DEFAULT@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it is old on purpose
+        trusting.minimum_version, trusting.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    with pytest.raises(ssl.SSLError):
+        posted(signals, trusting)
+
+
+@pytest.fixture
+def sending(signals: Signals) -> Iterator[Callable[..., None]]:
+    """Starts what sends anew, with another authority to trust or as another stack."""
+    stack, authority = signals.stack, signals.authority
+
+    def start(**changed: Any) -> None:
+        for name, value in changed.items():
+            setattr(signals, name, value)
+        if "stack" in changed:
+            signals.start_collector()
+        signals.start_senders()
+
+    yield start
+    start(stack=stack, authority=authority)
+
+
+def test_nothing_arrives_from_who_trusts_another_authority(
+    sending: Callable[..., None], signals: Signals, prove: Proof, tmp_path: Path
+) -> None:
+    other = certificates.write(otlp_tls.certificate_spec(signals.stack.topology), otlp_tls.authority_spec(), tmp_path / "other")
+    sending(authority=other)
+    results = prove(CUT_WAIT_SECONDS)
+    assert {"span of the mesh", "span of the application", "access log of the mesh", "log of the application"} < states(results, "failed")
+    assert "ConfigMap otlp-ca must give its authority" in results["span of the mesh"].hint
+    assert signals.envoy_counter("gateway", "ssl.fail_verify_error") > 0
+
+
+def test_a_stack_in_clear_is_as_whole(sending: Callable[..., None], prove: Proof) -> None:
+    sending(stack=stack_of(IN_CLEAR))
+    prove(CUT_WAIT_SECONDS)  # counters of an application that began anew may stand where they stood before
+    results = prove()
+    assert states(results, "failed") == set(), [r for r in results.values() if r.state == "failed"]
 
 
 # what the processes themselves say

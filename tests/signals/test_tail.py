@@ -26,7 +26,7 @@ from signals import places
 from signals.rendering import Stack
 from signals.run import OWN_METRICS, Signals, quickly, running
 from tests.catalogue import text
-from tests.signals.conftest import CONFIG, CUT_WAIT_SECONDS, FLUSH_MS, WAIT_SECONDS
+from tests.signals.conftest import CUT_WAIT_SECONDS, FLUSH_MS, IN_CLEAR, WAIT_SECONDS
 from tests.signals.test_path import NOT_RUN_HERE, states
 from tests.signals.test_series import exposed
 from verify.checks import verify
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.xdist_group("signals")
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 SLOW_MS = 800
 SAMPLED = {
-    **CONFIG,
+    **IN_CLEAR,
     "load": {"spansPerSecond": 500},
     # nothing by chance, so that what is kept is kept for a reason
     "telemetry": {"tailSampling": {"percentage": 0, "headPercentage": 0, "slowerThanMs": SLOW_MS}},
