@@ -72,11 +72,11 @@ def test_the_certificate_is_written_and_written_again(
 ) -> None:
     assert run(environment) == (0, f"ConfigMap {home}/otlp-ca holds the authority's certificate")
     path = f"/api/v1/namespaces/{home}/configmaps/otlp-ca"
-    assert control_plane.api.find(path)["data"] == {"ca.crt": CERTIFICATE}
+    assert control_plane.api.request("GET", path)["data"] == {"ca.crt": CERTIFICATE}
     renewed = tmp_path / "renewed.crt"
     renewed.write_text(CERTIFICATE.replace("AAAA", "BBBB"))
     assert run(environment, AUTHORITY=str(renewed))[0] == 0
-    assert "BBBB" in control_plane.api.find(path)["data"]["ca.crt"]
+    assert "BBBB" in control_plane.api.request("GET", path)["data"]["ca.crt"]
 
 
 def test_no_other_config_map_can_be_written(environment: dict[str, str]) -> None:
