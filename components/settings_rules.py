@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from components import settings_rules_grafana
 from components.settings_alerting import RECEIVER_KEYS
 from components.settings_canary import canaries_are_of_our_mesh, control_planes_differ
+from components.settings_existing import ExistingIstio
 from components.settings_telemetry import (
     metric_tags_that_are_read_stay,
     proxies_are_told_by_our_mesh,
@@ -22,6 +23,7 @@ LIFECYCLE_MARGIN_DAYS = 7
 """How much longer than a store Azure waits, where settings do not say: a store that was off for a few days still deletes its own."""
 
 SAMPLE_NAMESPACE = "sample"
+TELEMETRY_NAMESPACE = "observability"
 LONGEST_WINDOW_DAYS = 3
 """Longest window of an objective's alerts (components/alerts/objectives.py)."""
 
@@ -175,6 +177,8 @@ def _strict_namespaces_are_of_others(settings: Settings) -> Iterator[str]:
             yield f"istio.strictNamespaces.{index} is {namespace}: it stands there twice"
         if namespace == SAMPLE_NAMESPACE:
             yield f"istio.strictNamespaces.{index} is {namespace}: that is the sample's, which is strict already; remove it"
+        if namespace == (settings.istio.existing or ExistingIstio()).namespace:
+            yield f"istio.strictNamespaces.{index} is {namespace}: that is the mesh's root, and would make every namespace of it strict"
 
 
 def _trusting_namespaces_have_whom_to_trust(settings: Settings) -> Iterator[str]:
@@ -186,6 +190,8 @@ def _trusting_namespaces_have_whom_to_trust(settings: Settings) -> Iterator[str]
             yield f"opentelemetry.trustingNamespaces.{index} is {namespace}: it stands there twice"
         if namespace == SAMPLE_NAMESPACE:
             yield f"opentelemetry.trustingNamespaces.{index} is {namespace}: that is the sample's, which trusts already; remove it"
+        if namespace == TELEMETRY_NAMESPACE:
+            yield f"opentelemetry.trustingNamespaces.{index} is {namespace}: that is the collector's, which has the authority; remove it"
 
 
 RULES: tuple[Callable[[Settings], Iterator[str]], ...] = (

@@ -23,7 +23,7 @@ from components.addresses import (
 from components.names_azure import account_name, blob_suffix
 from components.settings import Settings
 from components.settings_existing import ExistingCertManager, ExistingIstio
-from components.settings_rules import LIFECYCLE_MARGIN_DAYS, SAMPLE_NAMESPACE
+from components.settings_rules import LIFECYCLE_MARGIN_DAYS, SAMPLE_NAMESPACE, TELEMETRY_NAMESPACE
 
 __all__ = [
     "BlobStore",
@@ -259,7 +259,7 @@ def plan(settings: Settings, project: str = "istio-stack", stack: str = "local")
     distributed_tempo = settings.tempo.mode == "distributed"
     canary = settings.istio.canary
     prometheus = kube_prometheus_fullname("prom")
-    collector, tail, telemetry = "otel", "otel-tail", "observability"
+    collector, tail, telemetry = "otel", "otel-tail", TELEMETRY_NAMESPACE
     scheme = "https" if settings.opentelemetry.tls else "http"
     otlp_grpc, otlp_http = (Service(collector_service(collector), telemetry, port, scheme) for port in (4317, 4318))
     tail_otlp = Service(headless_service(tail), telemetry, 4317) if settings.telemetry.tail_sampling else None

@@ -84,6 +84,10 @@ def test_namespaces_of_others_are_strict_where_settings_say_so(record: Record) -
     [
         (["shop", "shop"], "istio.strictNamespaces.1 is shop: it stands there twice"),
         (["sample"], "istio.strictNamespaces.0 is sample: that is the sample's, which is strict already; remove it"),
+        (
+            ["istio-system"],
+            "istio.strictNamespaces.0 is istio-system: that is the mesh's root, and would make every namespace of it strict",
+        ),
     ],
 )
 def test_a_namespace_that_makes_no_sense_there_is_refused(namespaces: list[str], line: str) -> None:

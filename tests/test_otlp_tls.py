@@ -235,6 +235,10 @@ def test_a_port_that_a_sidecar_would_take_for_http_is_named() -> None:
         ),
         ({"tls": True, "trustingNamespaces": ["shop", "shop"]}, "opentelemetry.trustingNamespaces.1 is shop: it stands there twice"),
         (
+            {"tls": True, "trustingNamespaces": ["observability"]},
+            "opentelemetry.trustingNamespaces.0 is observability: that is the collector's, which has the authority; remove it",
+        ),
+        (
             {"tls": True, "trustingNamespaces": ["sample"]},
             "opentelemetry.trustingNamespaces.0 is sample: that is the sample's, which trusts already; remove it",
         ),
