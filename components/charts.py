@@ -113,6 +113,8 @@ def open_lock(lock: str, mirror: str | None = None) -> Charts:
         raise ConfigurationError(f"chartLock is {lock}: there is no such file") from None
     except (DuplicateKey, yaml.YAMLError) as error:
         raise ConfigurationError(f"chartLock is {lock}: {' '.join(str(error).split())}") from None
+    if not isinstance(document, Mapping) or not isinstance(document.get("charts"), Mapping):
+        raise ConfigurationError(f"chartLock is {lock}: it has no mapping charts")
     entries = {}
     for name, entry in document["charts"].items():
         missing = [key for key in ("version", "appVersion", "url", "digest") if key not in entry]

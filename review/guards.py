@@ -51,28 +51,42 @@ def at(values: Mapping[str, Any], path: str) -> Any:
 
 
 def _schema_is_append_only(before: Mapping[str, Installed], after: Mapping[str, Installed]) -> Iterator[str]:
-    for name, release in before.items():
-        if name not in after or after[name].chart != release.chart:
-            continue
-        kept = _periods(after[name])
-        for number, period in enumerate(_periods(release)):
-            start = period.get("from")
-            if not any(other.get("from") == start for other in kept):
+    for name, old, new in _lokis(before, after):
+        was, now = ({str(period.get("from")): period for period in _periods(release)} for release in (old, new))
+        for start, period in was.items():
+            if start not in now:
                 yield f"release {name}: Loki's schema period from {start} is removed: {_APPEND_ONLY}"
-            elif number >= len(kept) or kept[number] != period:
+            elif now[start] != period:
                 yield f"release {name}: Loki's schema period from {start} is changed: {_APPEND_ONLY}"
+        for start in now:
+            if start not in was and (later := [other for other in now if other in was and other > start]):
+                yield (
+                    f"release {name}: Loki's schema period from {start} is put before that from {min(later)}: what was written in its days "
+                    "in another one could no longer be read; append one that begins later"
+                )
 
 
 _APPEND_ONLY = "what was written in it could no longer be read; leave it and append one that begins later"
 
 
+def _lokis(before: Mapping[str, Installed], after: Mapping[str, Installed]) -> Iterator[tuple[str, Installed, Installed]]:
+    """Every Loki as it was and as it is; where the only one has another name or namespace now, it is still the same one."""
+    was, now = ({name: release for name, release in side.items() if release.chart == "loki"} for side in (before, after))
+    for name in [name for name in was if name in now]:
+        yield name, was[name], now[name]
+    if len(was) == len(now) == 1 and was.keys() != now.keys():
+        ((old, release),) = was.items()
+        ((new, there),) = now.items()
+        yield f"{new}, which was {old}", release, there
+
+
 def _periods(release: Installed) -> list[Mapping[str, Any]]:
-    return at(release.values, "loki.schemaConfig.configs") or [] if release.chart == "loki" else []
+    return at(release.values, "loki.schemaConfig.configs") or []
 
 
 def _periods_that_have_begun(before: Mapping[str, Installed], after: Mapping[str, Installed], today: date) -> Iterator[str]:
-    for name, release in after.items():
-        old = {period.get("from") for period in _periods(before[name])} if name in before else set()
+    for name, was, release in _lokis(before, after):
+        old = {period.get("from") for period in _periods(was)}
         for period in _periods(release) if old else ():
             if period.get("from") not in old and str(period.get("from")) <= today.isoformat():
                 yield (
@@ -83,15 +97,30 @@ def _periods_that_have_begun(before: Mapping[str, Installed], after: Mapping[str
 
 def _steps_are_written_down(before: Mapping[str, Installed], after: Mapping[str, Installed]) -> Iterator[str]:
     known = upgrades.load()
-    for name, release in before.items():
-        there = after.get(name)
-        if there is None or there.chart != release.chart or there.version == release.version:
-            continue
-        chart, (start, to) = release.chart, (release.version, there.version)
+    # a step of several releases of a chart is one step
+    for chart, start, to in dict.fromkeys(_steps(before, after)):
         if versions.parse(to) < versions.parse(start) and known.missing(chart, to, start) + [s.to for s in known.plan(chart, to, start)]:
             yield f"chart {chart} goes back from {start} to {to}: no step in upgrades/ leads that way; restore what was before it"
         for file in known.missing(chart, start, to):
             yield f"chart {chart} goes from {start} to {to}: {file} is missing; write its steps down first (docs/upgrade.md)"
+
+
+def _steps(before: Mapping[str, Installed], after: Mapping[str, Installed]) -> Iterator[tuple[str, str, str]]:
+    """Chart, version before, version after: of every release that is of another version than it was.
+
+    A new name of a chart that was there comes from its newest release, as a second control plane of Istio does, or a release that moved.
+    An older one beside it is no step back while that one stays.
+    """
+    for name, release in after.items():
+        chart, to = release.chart, release.version
+        came_from = {other: old.version for other, old in before.items() if old.chart == chart}
+        if not came_from:
+            continue
+        origin = name if name in came_from else max(came_from, key=lambda other: versions.parse(came_from[other]))
+        start = came_from[origin]
+        beside = origin != name and origin in after and after[origin].chart == chart
+        if start != to and not (beside and versions.parse(to) < versions.parse(start)):
+            yield chart, start, to
 
 
 def refused_configurations(before: Mapping[str, Installed], after: Mapping[str, Installed]) -> Iterator[str]:

@@ -66,14 +66,17 @@ def _mirror(chosen: argparse.Namespace, root: Path) -> int:
     console.note(f"{chosen.into}: {len(filled.fetched)} fetched, {len(filled.kept)} there already, lock {filled.lock}")
     for name in filled.unverified:
         console.warning(f"{name}: {lock.name} has no digest to verify it by; {filled.lock} pins what came")
+    for name in filled.left_out:
+        console.warning(f"{name}: {filled.lock} has it no more, since its archive in {chosen.into} is gone or another one")
     # as they are without a registry of one's own, which is what a registry is filled from
     changes = {"chartMirror": str(chosen.into.absolute()), "chartLock": str(filled.lock.absolute()), "imageRegistry": None}
     renderings = work.render(stacks, root, changes=changes)
-    entries, unknown = mirroring.listed(renderings), mirroring.not_known(renderings)
+    missing = mirroring.not_known(renderings)
+    entries, unknown = mirroring.with_earlier(chosen.into, stacks, mirroring.listed(renderings), missing)
     mirroring.write_images(chosen.into, entries, unknown)
     known = sum(entry["digest"] is not None for entry in entries)
     console.note(f"{chosen.into}/images.txt: {len(entries)} images, the digest of {known} known")
-    for line in unknown:
+    for line in missing:
         console.warning(line)
     return 0
 

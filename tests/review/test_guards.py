@@ -24,8 +24,13 @@ def stack(chart: str, version: str, values: dict[str, Any] | None = None, name: 
     return Rendering("x", (Object(Key(HELM, "Release", name, name), "layer", body, f"{name}/{name}"),), {}, (), None, ())
 
 
-def loki(*periods: dict[str, Any], **values: Any) -> Rendering:
-    return stack("loki", "18.11.0", {"loki": {"schemaConfig": {"configs": list(periods)}}, **values})
+def together(*stacks: Rendering) -> Rendering:
+    """One stack of the releases of several."""
+    return Rendering("x", tuple(item for each in stacks for item in each.objects), {}, (), None, ())
+
+
+def loki(*periods: dict[str, Any], name: str = "", **values: Any) -> Rendering:
+    return stack("loki", "18.11.0", {"loki": {"schemaConfig": {"configs": list(periods)}}, **values}, name)
 
 
 def refused(base: Rendering | None, head: Rendering) -> tuple[str, ...]:
@@ -44,10 +49,37 @@ def test_a_removed_schema_period_is_refused() -> None:
     assert "append one that begins later" in line
 
 
-def test_a_period_put_before_another_is_refused() -> None:
-    """The ones after it cover less than they did."""
-    (line,) = refused(loki(PERIOD), loki({**PERIOD, "from": "2023-01-01"}, PERIOD))
-    assert "period from 2024-04-01 is changed" in line
+def test_a_period_put_before_another_is_refused_by_its_own_name() -> None:
+    """The ones around it cover less than they did; they themselves are what they were."""
+    later = {**PERIOD, "from": "2025-01-01"}
+    (first,) = refused(loki(PERIOD), loki({**PERIOD, "from": "2023-01-01"}, PERIOD))
+    assert first.startswith("release loki/loki: Loki's schema period from 2023-01-01 is put before that from 2024-04-01: ")
+    (between,) = refused(loki(PERIOD, later), loki(PERIOD, {**PERIOD, "from": "2024-08-01"}, later))
+    assert "period from 2024-08-01 is put before that from 2025-01-01" in between
+
+
+def test_a_removed_period_is_the_only_one_that_is_named() -> None:
+    (line,) = refused(loki(PERIOD, {**PERIOD, "from": "2025-01-01"}), loki({**PERIOD, "from": "2025-01-01"}))
+    assert "period from 2024-04-01 is removed" in line
+
+
+def test_a_period_that_another_replaces_is_removed_and_the_other_one_put_there() -> None:
+    later = {**PERIOD, "from": "2025-01-01"}
+    removed, put = refused(loki(PERIOD, later), loki({**PERIOD, "from": "2023-01-01"}, later))
+    assert "period from 2024-04-01 is removed" in removed
+    assert "period from 2023-01-01 is put before that from 2025-01-01" in put
+
+
+def test_periods_of_a_loki_that_moved_are_those_it_had() -> None:
+    (line,) = refused(loki(PERIOD), loki({**PERIOD, "schema": "v12"}, name="logs"))
+    assert line.startswith("release logs/logs, which was loki/loki: Loki's schema period from 2024-04-01 is changed")
+    assert refused(loki(PERIOD), loki(PERIOD, name="logs")) == ()
+    found = review("x", Pair(loki(PERIOD), loki(PERIOD, {**PERIOD, "from": YESTERDAY}, name="logs")))
+    assert [note for note in found.notes if f"from {YESTERDAY} has begun already" in note]
+
+
+def test_a_second_loki_has_periods_of_its_own() -> None:
+    assert refused(loki(PERIOD), together(loki(PERIOD), loki({**PERIOD, "from": TOMORROW}, name="logs"))) == ()
 
 
 def test_a_period_may_be_appended_that_has_not_begun() -> None:
@@ -95,9 +127,37 @@ def test_a_step_back_over_a_major_is_refused() -> None:
 
 def test_a_second_control_plane_is_no_step_of_the_first() -> None:
     base, canary = stack("istiod", "1.30.3"), stack("istiod@1.31.0", "1.31.0", name="istiod-next")
-    both = Rendering("x", base.objects + canary.objects, {}, (), None, ())
+    both = together(base, canary)
     assert refused(base, both) == ()
     assert {release.chart for release in guards.installed(both).values()} == {"istiod"}
+
+
+def test_a_second_control_plane_comes_from_the_newest_one() -> None:
+    base = together(stack("istiod", "1.29.0", name="istiod-old"), stack("istiod", "1.30.3"))
+    (line,) = refused(base, together(base, stack("istiod@1.32.0", "1.32.0", name="istiod-1-32-0")))
+    assert line.startswith("chart istiod goes from 1.30.3 to 1.32.0: upgrades/istio/1.31-1.32.yaml is missing")
+
+
+def test_a_step_of_several_releases_is_refused_once() -> None:
+    base = stack("istiod", "1.30.3")
+    head = together(stack("istiod", "1.32.0"), stack("istiod", "1.32.0", name="istiod-next"))
+    assert len(refused(base, head)) == 1
+
+
+def test_a_release_by_another_name_is_a_step_too() -> None:
+    (line,) = refused(stack("loki", "18.11.0"), stack("loki", "19.0.0", name="logs"))
+    assert "upgrades/loki/18-19.yaml is missing" in line
+    (line,) = refused(stack("loki", "18.11.0"), stack("loki", "17.2.0", name="logs"))
+    assert line.startswith("chart loki goes back from 18.11.0 to 17.2.0")
+
+
+def test_an_older_control_plane_beside_one_that_stays_is_no_step_back() -> None:
+    base = stack("istiod", "1.31.0", name="istiod-1-31-0")
+    assert refused(base, together(base, stack("istiod", "1.30.3"))) == ()
+
+
+def test_a_chart_that_was_not_there_is_no_step() -> None:
+    assert refused(stack("loki", "18.11.0"), together(stack("loki", "18.11.0"), stack("istiod", "1.32.0"))) == ()
 
 
 def test_tempo_3_in_parts_wants_kafka() -> None:
