@@ -48,6 +48,8 @@ def fill(into: Path, lock: Path, names: Collection[str] | None = None, source: s
     already stays in it. SupplyError, a line for each chart that cannot be had or is not the locked one; what came before is kept for the
     next try, and no archive that the folder's lock pins is replaced before all came.
     """
+    if (into / LOCK).absolute().resolve() == lock.absolute().resolve():
+        raise SupplyError(f"DIR is {into}: that is the folder of the lock itself, {lock}, which a mirror's own would take the place of")
     charts = open_lock(str(lock.absolute()))
     wanted = charts.entries.values() if names is None else [charts[name] for name in names]
     entries = {name: chart for name, chart in charts.entries.items() if chart in wanted}

@@ -51,6 +51,13 @@ def test_what_is_there_already_is_not_fetched_again(repository: Repository, lock
     assert (again.fetched, again.kept, repository.asked) == ((), ("tempo",), [])
 
 
+def test_a_mirror_does_not_take_the_place_of_the_lock_that_it_is_made_from(lock: Path) -> None:
+    before = lock.read_text()
+    with pytest.raises(SupplyError, match=r"^DIR is .*: that is the folder of the lock itself"):
+        mirroring.fill(lock.parent, lock)
+    assert lock.read_text() == before
+
+
 def test_a_folder_or_an_address_may_be_the_source_of_all(repository: Repository, lock: Path, tmp_path: Path) -> None:
     repository.publish("tempo", "2.2.4", "2.10.8")
     lock.write_text(lock.read_text().replace(f"url: {repository.url}", "url: https://nowhere.invalid"))
