@@ -130,6 +130,12 @@ def send(places: Places, subject: Subject) -> Evidence:
     return evidence
 
 
+def lines_of(places: Places, evidence: Evidence) -> list[Line]:
+    """What Loki has by now under the request's trace id."""
+    query = f'{{service_name=~".+"}} | trace_id="{evidence.trace_id}"'
+    return stores.logs(places.loki, query, evidence.sent_ns - 60 * 10**9, time.time_ns() + 60 * 10**9)
+
+
 def _questions(places: Places, subject: Subject, evidence: Evidence) -> dict[str, Callable[[], str]]:
     """Kind of evidence to what looks for it; each says what is missing, or nothing."""
 
@@ -141,8 +147,7 @@ def _questions(places: Places, subject: Subject, evidence: Evidence) -> dict[str
         return ", ".join(reason for reason, found in kinds.items() if not found)
 
     def lines() -> str:
-        query = f'{{service_name=~".+"}} | trace_id="{evidence.trace_id}"'
-        evidence.lines = stores.logs(places.loki, query, evidence.sent_ns - 60 * 10**9, time.time_ns() + 60 * 10**9)
+        evidence.lines = lines_of(places, evidence)
         kinds = {"no access log": evidence.access_logs, "no log of the application": evidence.app_logs}
         if subject.sidecar and evidence.access_logs:
             own = [line for line in evidence.access_logs if line.labels.get("service_name") == subject.service]

@@ -25,7 +25,7 @@ from signals import certificates, places, pods
 from signals.run import Signals
 from tests.signals.conftest import CUT_WAIT_SECONDS, IN_CLEAR, Proof, stack_of
 from verify import links, stores
-from verify.evidence import gather
+from verify.evidence import Evidence, Places, gather, lines_of
 from verify.results import Result, exit_code
 
 pytestmark = pytest.mark.xdist_group("signals")  # one set of processes for all of them
@@ -67,6 +67,12 @@ def test_what_did_not_run_says_why(prove: Proof) -> None:
     assert results["Grafana itself"].detail.startswith("no Grafana answers")
 
 
+def _again(evidence: Evidence, here: Places) -> bool:
+    """Whether both proxies' access logs are there by now."""
+    evidence.lines = lines_of(here, evidence)
+    return len(evidence.access_logs) == 2
+
+
 def test_spans_and_logs_of_proxy_and_application_carry_one_name_and_the_pod(signals: Signals) -> None:
     here = places.of(signals)
     evidence = gather(here, places.subject(signals), 25)
@@ -79,7 +85,8 @@ def test_spans_and_logs_of_proxy_and_application_carry_one_name_and_the_pod(sign
     told = {"trace_id": evidence.trace_id, "k8s_pod_name": "rolldice-0", "service_version": "v1", "k8s_node_name": pods.NODE}
     for label, value in told.items():
         assert {line.labels[label] for line in lines} == {value}
-    # the gateway's, too: each pod is known by the address that its connections come from
+    # the gateway's, too, which sends its logs by a clock of its own: each pod is known by the address that its connections come from
+    assert processes.wait_until(lambda: _again(evidence, here), 25, every=0.5), evidence.lines
     (gateway,) = [line for line in evidence.access_logs if line not in lines]
     assert gateway.labels["k8s_pod_name"] == "istio-ingressgateway-0"
     named = {span.service for span in evidence.mesh_spans} | {line.labels["service_name"] for line in evidence.access_logs}
