@@ -20,7 +20,13 @@ from tests.rehearsal import rig as rigs
 from tests.rehearsal.rig import Rig
 
 pytestmark = pytest.mark.filterwarnings("ignore:Error in event stream")
-CLI = "import sys; from pathlib import Path; from rehearsal import cli; cli.run(Path(sys.argv.pop(1)))"
+CLI = """
+import signal, sys
+from pathlib import Path
+from rehearsal import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background has it ignored
+cli.run(Path(sys.argv.pop(1)))
+"""
 KILLS = 10
 LONGEST_SECONDS = 9.0
 """Within this time the whole stack is up, so that a kill hits all that an `up` does."""

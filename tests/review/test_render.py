@@ -55,8 +55,9 @@ def test_a_rendering_is_the_same_bytes_from_any_folder_home_and_hash_seed(tmp_pa
 
 def test_every_layer_has_its_objects(rendered: dict[str, Rendering]) -> None:
     for stack, rendering in rendered.items():
-        assert ("entrance" in {o.layer for o in rendering.objects}) == (stack in ("staging", "prod"))
-        assert {o.layer for o in rendering.objects} - {"sample", "entrance"} == {
+        layers = {o.layer for o in rendering.objects}
+        assert layers & {"entrance", "encryption"} == ({"entrance", "encryption"} if stack in ("staging", "prod") else set())
+        assert layers - {"sample", "entrance", "encryption"} == {
             "definitions", "certificates", "storage", "mesh", "metrics", "traces", "logs", "pipeline", "shipping", "views",
             "watch", "dashboards",
         }  # fmt: skip
